@@ -1,0 +1,1 @@
+"""Benchmarks: each is one command and compares with something others wrote, in the same run."""

@@ -1,0 +1,194 @@
+"""Where benchmarks happen: a database of their own, the real commands as processes, the machine."""
+
+import base64
+import json
+import os
+import platform
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from mailer import config, db, embedded, migrate, newsletters, notices, subjects
+from mailer.config import Settings
+from mailer.db import Connection, Pool
+from mailer.newsletters import Newsletter
+from mailer.notices import Notice, Words
+from mailer.vault import Vault
+
+ROOT = Path(__file__).parents[1]
+SBIN = ("/usr/sbin", "/usr/libexec/postfix", "/usr/lib/postfix/sbin", "/usr/local/sbin")
+
+WORDS = Words(
+    language="en",
+    newsletter=None,
+    wording="Yes, send me the digest. I agree that my address is stored for it.",
+    controller="Example Rights Watch, 1 Example Street, rights@example.org",
+    purposes=("sending the digest",),
+    recipients="nobody",
+    retention="until you leave",
+    withdrawal="with one click, in each mail",
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A house of its own: what its processes are told, and a way into its database."""
+
+    environ: Mapping[str, str]
+    settings: Settings
+    pool: Pool
+    vault: Vault
+    newsletter: Newsletter
+    notice: Notice
+
+
+@asynccontextmanager
+async def place(**named: str) -> AsyncIterator[Place]:
+    """Embedded PostgreSQL in a temporary folder (or MAILER_DATABASE_URL), migrated, one newsletter.
+
+    `named`: settings beside those that every process needs.
+    """
+    with tempfile.TemporaryDirectory(prefix="mailer-bench-") as folder:
+        async with database(Path(folder)) as url:
+            told = {
+                "MAILER_DATA_DIR": folder,
+                "MAILER_DATABASE_URL": url,
+                "MAILER_SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+                "MAILER_FROM": "Rights Weekly <weekly@news.example.org>",
+                "MAILER_BOUNCE_DOMAIN": "bounces.example.org",
+                "MAILER_BASE_URL": "https://news.example.org",
+                "MAILER_CONTROLLER": WORDS.controller,
+                **named,
+            }
+            settings = config.load(told, Path(folder) / "none")
+            async with db.pool(url) as pool:
+                vault, newsletter, notice = await furnish(pool, told["MAILER_SECRET_KEY"])
+                yield Place(told, settings, pool, vault, newsletter, notice)
+
+
+@asynccontextmanager
+async def database(folder: Path) -> AsyncIterator[str]:
+    """It must be empty: what is there is not touched."""
+    given = os.environ.get("MAILER_DATABASE_URL")
+    if given:
+        yield given
+        return
+    async with embedded.server(folder) as url:
+        yield url
+
+
+async def furnish(pool: Pool, key: str) -> tuple[Vault, Newsletter, Notice]:
+    async with pool.acquire() as conn:
+        await migrate.run(conn)
+        vault = await subjects.open_vault(conn, key)
+        async with conn.transaction():
+            house = await subjects.house(conn, vault)
+            newsletter = await newsletters.add(
+                conn, "weekly", {"en": "Rights Weekly"}, fallback="en", cadences=("weekly",)
+            )
+            notice = await notices.publish(conn, house, WORDS, actor="staff:bench")
+    return vault, newsletter, notice
+
+
+# processes
+
+
+@contextmanager
+def process(
+    command: Sequence[str], environ: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs while the block does; what it says is shown only if it ends before that."""
+    with tempfile.TemporaryFile() as said:
+        started = subprocess.Popen(
+            command, cwd=ROOT, stdout=said, stderr=said, env={**bare_environ(), **(environ or {})}
+        )
+        try:
+            yield started
+        finally:
+            early = started.poll()
+            started.terminate()
+            try:
+                started.wait(20)
+            except subprocess.TimeoutExpired:
+                started.kill()
+                started.wait()
+            if early is not None:
+                said.seek(0)
+                sys.stderr.write(said.read().decode(errors="replace"))
+
+
+def bare_environ() -> dict[str, str]:
+    return {name: text for name, text in os.environ.items() if not name.startswith("MAILER_")}
+
+
+def mailer(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "mailer", *arguments]
+
+
+def tool(name: str) -> str:
+    """A program of Postfix's; they are seldom in PATH."""
+    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *SBIN]))
+    if found is None:
+        raise SystemExit(f"{name} is missing: apt-get install --no-install-recommends postfix")
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def reachable(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+    """Wait until the process listens there."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            if process.poll() is not None or time.monotonic() > end:
+                raise SystemExit(f"nothing listens on port {port}") from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+# what is printed
+
+
+def progress(text: str) -> None:
+    """For whoever watches; the result alone goes to standard output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+async def machine(conn: Connection) -> dict[str, object]:
+    """On what it was measured."""
+    shown = ("server_version", "fsync", "synchronous_commit", "shared_buffers")
+    return {
+        "cpu": cpu(),
+        "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("aiohttp", "asyncpg", "aiosmtplib")},
+        "postgresql": {name: await conn.fetchval(f"show {name}") for name in shown},
+    }
+
+
+def cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else ""
+    named = [line.partition(":")[2].strip() for line in lines.splitlines() if "model name" in line]
+    return named[0] if named else platform.processor()
+
+
+def report(result: Mapping[str, object]) -> None:
+    print(json.dumps(result, indent=2))

@@ -1,0 +1,50 @@
+"""E-mail addresses: which are accepted, and the normal form by which a person is found."""
+
+import unicodedata
+from dataclasses import dataclass, field
+
+from email_validator import EmailNotValidError, ValidatedEmail, validate_email
+
+from mailer.errors import Invalid
+
+FIELD = "email"
+MALFORMED = "Enter an e-mail address such as name@example.org."
+
+
+@dataclass(frozen=True)
+class Address:
+    """`given`: where mail goes; `normal`: by which the person is found, never written to."""
+
+    given: str = field(repr=False)
+    normal: str = field(repr=False)
+    domain: str
+
+
+def parse(text: str) -> Address:
+    """Accept what mail can reach (RFC 5321, 6531), syntax only: no DNS is asked.
+
+    The domain is put into IDNA form where mail needs it. Raises Invalid.
+    """
+    try:
+        found = validate_email(
+            text.strip(" \t"),
+            strict=True,
+            check_deliverability=False,
+            allow_smtputf8=True,
+            test_environment=True,  # .test and .example are for MAILER_* of trials; DNS decides
+        )
+    except EmailNotValidError:
+        raise Invalid(MALFORMED, field=FIELD) from None
+    return Address(found.normalized, normal(found), found.ascii_domain)
+
+
+def normal(found: ValidatedEmail) -> str:
+    """Version 1: NFC, ASCII domain, lower case. Dots and +tags are the person's own: kept."""
+    local = unicodedata.normalize("NFC", found.local_part)
+    return f"{local}@{found.ascii_domain}".lower()
+
+
+def wire(given: str) -> str:
+    """The address as mail servers take it: the domain in ASCII. Raises Invalid."""
+    local, _, domain = given.rpartition("@")
+    return given if domain.isascii() else f"{local}@{parse(given).domain}"

@@ -1,0 +1,40 @@
+"""`mailer article …`."""
+
+import json
+from typing import IO
+
+import click
+
+from mailer import articles, newsletters
+from mailer.cli import door
+
+
+@click.group("article")
+def command() -> None:
+    """Published items."""
+
+
+@command.command()
+@click.argument("newsletter")
+@click.argument("file", type=click.File("rb"), default="-")
+@door.as_json
+@door.run
+async def add(newsletter: str, file: IO[bytes], as_json: bool) -> None:
+    """Add an article to NEWSLETTER: JSON on standard input, or in FILE.
+
+    The same external_id again brings the article up to date.
+
+    \b
+    {"external_id": "order-660", "language": "ru", "title": "…", "url": "https://…",
+     "summary": "<p>…</p>", "published_at": "2026-01-31T09:00:00Z",
+     "attachments": [{"name": "Order 660.pdf", "url": "https://…", "type": "application/pdf",
+                      "size": 311296, "language": "ru"}]}
+    """
+    draft = articles.from_json(file.read())
+    async with door.house() as house, house.conn.transaction():
+        found = await newsletters.find(house.conn, newsletter)
+        added = await articles.add(house.conn, found.id, draft)
+    if as_json:
+        door.say(json.dumps({"id": added.id, "new": added.new, "changed": added.changed}))
+    else:
+        door.say(f"{'Added' if added.new else 'Updated'} article {added.id}.")

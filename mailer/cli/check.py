@@ -1,0 +1,66 @@
+"""`mailer check`: what is right and what is wrong, one line each."""
+
+from collections.abc import AsyncIterator
+
+import click
+
+from mailer import config, db, migrate, outbox, smtp, subjects
+from mailer.cli import door
+from mailer.config import Settings
+from mailer.errors import Refusal
+
+
+@click.command("check")
+@door.run
+async def command() -> None:
+    """Check configuration, database and mail server; exit status 1 if anything is wrong."""
+    settings = config.load()
+    door.say("ok    configuration")
+    wrong = 0
+    async for name, problem in findings(settings):
+        door.say(f"ok    {name}" if problem is None else f"FAIL  {name}: {problem}")
+        wrong += problem is not None
+    if wrong:
+        raise Refusal("{count} of these must be mended.", count=wrong)
+
+
+async def findings(settings: Settings) -> AsyncIterator[tuple[str, str | None]]:
+    """What was looked at, and what is wrong with it in a sentence, if anything."""
+    for name, given in (
+        ("MAILER_CONTROLLER", settings.controller),
+        ("MAILER_FROM", settings.sender),
+        ("MAILER_SECRET_KEY", settings.secret_key),
+    ):
+        yield name, None if given else "is not set"
+    async for found in database(settings):
+        yield found
+    async for found in mail_servers(settings):
+        yield found
+
+
+async def database(settings: Settings) -> AsyncIterator[tuple[str, str | None]]:
+    try:
+        async with door.database(settings) as url, db.connection(url) as conn:
+            yield "database", None
+            await migrate.check(conn)
+            yield "schema", None
+            if settings.secret_key:
+                await subjects.open_vault(conn, settings.secret_key)
+                yield "secret key opens the vault", None
+            working = await outbox.workers(conn)
+            yield "workers", None if working else "none is running: start one with mailer work"
+    except Refusal as error:
+        yield "database", str(error)
+
+
+async def mail_servers(settings: Settings) -> AsyncIterator[tuple[str, str | None]]:
+    if not settings.smtp:
+        yield "mail server", "MAILER_SMTP_URL is not set"
+    for server in settings.smtp:
+        try:
+            async with smtp.Road([server], 1) as road:
+                await road.try_out()
+        except Refusal as error:
+            yield f"mail server {server}", str(error)
+        else:
+            yield f"mail server {server}", None

@@ -1,0 +1,55 @@
+"""What processes that stay have in common: a log, a key of their own, an orderly end."""
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from datetime import UTC, datetime
+
+from mailer.cli import door
+from mailer.config import Settings
+from mailer.errors import Misconfigured
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "room": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            said["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(said, ensure_ascii=False)
+
+
+def begin(settings: Settings) -> None:
+    """Log to standard error, as MAILER_LOG says."""
+    handler = logging.StreamHandler(sys.stderr)
+    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler.setFormatter(JsonLines() if settings.log == "json" else text)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # What the catch-all mailbox is told, line by line, has addresses in it.
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
+
+
+def own_key(settings: Settings) -> str:
+    """The secret key; the one that `mailer dev` made is for trying out only."""
+    if settings.dev:
+        raise Misconfigured(
+            "MAILER_SECRET_KEY is not set, and the key that `mailer dev` left in {folder} is for "
+            "trying out: set one of your own, or another MAILER_DATA_DIR.",
+            folder=settings.data_dir,
+        )
+    return door.secret_key(settings)
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """SIGTERM and SIGINT ask for an orderly end."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)

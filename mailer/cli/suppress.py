@@ -1,0 +1,45 @@
+"""`mailer suppress …`."""
+
+import click
+
+from mailer import address, people, suppressions
+from mailer.cli import door
+from mailer.errors import Unknown
+
+
+@click.group("suppress")
+def command() -> None:
+    """Addresses never to write to; kept only as keyed hashes, so they can't be listed."""
+
+
+@command.command()
+@click.argument("email")
+@door.run
+async def add(email: str) -> None:
+    """Never write to EMAIL again; whoever has it leaves every newsletter."""
+    async with door.house() as house, house.conn.transaction():
+        await people.suppress(house.conn, house.vault, email, actor=door.actor())
+    door.say("Nothing will be sent to this address again.")
+
+
+@command.command()
+@click.argument("email")
+@door.run
+async def remove(email: str) -> None:
+    """Let EMAIL subscribe again."""
+    async with door.house() as house, house.conn.transaction():
+        reached = address.parse(email)
+        if not await suppressions.remove(house.conn, house.vault, reached):
+            raise Unknown("This address is not suppressed.")
+    door.say("This address may subscribe again.")
+
+
+@command.command()
+@click.argument("email")
+@door.as_json
+@door.run
+async def check(email: str, as_json: bool) -> None:
+    """Whether EMAIL is suppressed, and why."""
+    async with door.house() as house:
+        reason = await suppressions.reason(house.conn, house.vault, address.parse(email))
+    door.show_one({"suppressed": reason is not None, "reason": reason}, as_json=as_json)

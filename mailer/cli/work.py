@@ -1,0 +1,26 @@
+"""`mailer work`."""
+
+import asyncio
+
+import click
+
+from mailer import config, db, migrate, subjects
+from mailer.cli import door, process
+from mailer.worker import Worker
+
+
+@click.command("work")
+@door.run
+async def command() -> None:
+    """Run a worker: sends mail and polls feeds. Any number, on any number of machines."""
+    settings = config.load()
+    process.begin(settings)
+    key = process.own_key(settings)
+    stop = asyncio.Event()
+    process.stop_on_signals(stop)
+    size = settings.smtp_connections + 8
+    async with door.database(settings) as url, db.pool(url, size=size) as pool:
+        async with pool.acquire() as conn:
+            await migrate.check(conn)
+            vault = await subjects.open_vault(conn, key)
+        await Worker(settings, pool, vault, stop).run()

@@ -1,0 +1,267 @@
+"""Settings: read once, from the environment, then `.env`, then what `mailer dev` left behind.
+
+Each setting is a field of `Settings` and a line of `read`; each secret may also be given as a file
+(`NAME_FILE`). A malformed one stops the start with its name and what was expected.
+"""
+
+import ipaddress
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Literal, TypeAlias, TypeVar, cast, get_args
+from urllib.parse import unquote, urlsplit
+
+from dotenv import dotenv_values
+
+from mailer.errors import Misconfigured
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+ConsentIp: TypeAlias = Literal["off", "prefix", "full"]
+Log: TypeAlias = Literal["text", "json"]
+Value = TypeVar("Value")
+
+DEV_FILE = "dev.env"
+"""In MAILER_DATA_DIR: what `mailer dev` runs with, so that other commands can join it."""
+
+SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465, "lmtp": 24}
+
+
+@dataclass(frozen=True)
+class Smtp:
+    """One mail server. `scheme`: smtp, smtp+starttls, smtps or lmtp; `socket`: LMTP over Unix."""
+
+    scheme: str
+    host: str
+    port: int
+    user: str | None
+    password: str | None
+    socket: str | None
+
+    def __repr__(self) -> str:
+        return f"{self.scheme}://{self.socket or f'{self.host}:{self.port}'}"
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Where the web process listens."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a process is told from outside. `secret_key` is None until one is needed."""
+
+    database_url: str | None = field(repr=False)
+    data_dir: Path
+    listen: Listen
+    base_url: str
+    smtp: tuple[Smtp, ...]
+    smtp_connections: int
+    rate: float | None
+    sender: str | None
+    bounce_domain: str | None
+    secret_key: str | None = field(repr=False)
+    controller: str | None
+    confirm_hours: int
+    consent_ip: ConsentIp
+    trusted_proxies: tuple[Network, ...]
+    feed_networks: tuple[Network, ...]
+    log: Log
+    dev: bool
+    """The secret key came from `mailer dev`: good for trying out, refused by serve and work."""
+
+    @property
+    def domain(self) -> str:
+        """The host of base_url: the right side of Message-ID and List-Id."""
+        return urlsplit(self.base_url).hostname or "localhost"
+
+
+class Source:
+    """Named texts, each as itself or as the content of the file that NAME_FILE names."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts = texts
+
+    def get(self, name: str) -> str | None:
+        path = self.texts.get(f"{name}_FILE", "").strip()
+        if path:
+            try:
+                return Path(path).read_text("utf-8").strip() or None
+            except OSError as error:
+                raise Misconfigured(
+                    "{name}_FILE names {path}, which can't be read: {reason}.",
+                    name=name,
+                    path=path,
+                    reason=error.strerror,
+                ) from None
+        return self.texts.get(name, "").strip() or None
+
+    def read(
+        self, name: str, expected: str, parse: Callable[[str], Value], default: Value
+    ) -> Value:
+        text = self.get(name)
+        if text is None:
+            return default
+        try:
+            return parse(text)
+        except (ValueError, KeyError):
+            raise Misconfigured(
+                "{name} must be {expected}.", name=name, expected=expected
+            ) from None
+
+
+def load(environ: Mapping[str, str] = os.environ, dotenv: Path = Path(".env")) -> Settings:
+    """Settings of this process. Raises Misconfigured, naming the setting."""
+    named = {**content(dotenv), **environ}
+    data_dir = Path(named.get("MAILER_DATA_DIR", "").strip() or "var").absolute()
+    left_by_dev = content(data_dir / DEV_FILE)
+    own_key = any(named.get(n) for n in ("MAILER_SECRET_KEY", "MAILER_SECRET_KEY_FILE"))
+    return read(Source({**left_by_dev, **named}), data_dir, dev=bool(left_by_dev) and not own_key)
+
+
+def content(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    return {name: text for name, text in dotenv_values(path).items() if text is not None}
+
+
+def read(source: Source, data_dir: Path, *, dev: bool) -> Settings:
+    return Settings(
+        database_url=source.read(
+            "MAILER_DATABASE_URL", "a URL such as postgresql://user@host/database", database, None
+        ),
+        data_dir=data_dir,
+        listen=source.read(
+            "MAILER_LISTEN", "HOST:PORT, such as 127.0.0.1:8080", listen, Listen("127.0.0.1", 8080)
+        ),
+        base_url=source.read(
+            "MAILER_BASE_URL",
+            "the address of this service as its visitors see it, such as https://news.example.org",
+            base_url,
+            "http://127.0.0.1:8080",
+        ),
+        smtp=source.read(
+            "MAILER_SMTP_URL",
+            "smtp://, smtps://, smtp+starttls:// or lmtp:// with host and port, "
+            "several separated by spaces",
+            lambda text: tuple(smtp(part) for part in text.split()),
+            (),
+        ),
+        smtp_connections=source.read(
+            "MAILER_SMTP_CONNECTIONS", "a whole number from 1 to 1000", connections, 4
+        ),
+        rate=source.read("MAILER_RATE", "a number of mails a second above 0", rate, None),
+        sender=source.read(
+            "MAILER_FROM", "an address such as News <news@example.org>", sender, None
+        ),
+        bounce_domain=source.get("MAILER_BOUNCE_DOMAIN"),
+        secret_key=source.get("MAILER_SECRET_KEY"),
+        controller=source.get("MAILER_CONTROLLER"),
+        confirm_hours=source.read(
+            "MAILER_CONFIRM_HOURS", "a whole number of hours from 1 to 720", hours, 72
+        ),
+        consent_ip=source.read("MAILER_CONSENT_IP", "off, prefix or full", consent_ip, "off"),
+        trusted_proxies=source.read(
+            "MAILER_TRUSTED_PROXIES",
+            "networks such as 10.0.0.0/8, separated by spaces or commas",
+            networks,
+            (),
+        ),
+        feed_networks=source.read(
+            "MAILER_FEED_NETWORKS",
+            "networks besides the public internet that feeds may be on, such as 10.1.0.0/16",
+            networks,
+            (),
+        ),
+        log=source.read("MAILER_LOG", "text or json", log, "text"),
+        dev=dev,
+    )
+
+
+# what each is made of; ValueError: not that
+
+
+def database(text: str) -> str | None:
+    if urlsplit(text).scheme not in ("postgresql", "postgres"):
+        raise ValueError
+    return text
+
+
+def listen(text: str) -> Listen:
+    url = urlsplit(f"//{text}")
+    if not url.hostname or url.port is None or url.path:
+        raise ValueError
+    return Listen(url.hostname, url.port)
+
+
+def base_url(text: str) -> str:
+    url = urlsplit(text)
+    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+        raise ValueError
+    if not text.isascii():  # it stands in mail headers: a domain goes as xn--…
+        raise ValueError
+    return text.rstrip("/")
+
+
+def sender(text: str) -> str | None:
+    local, at, domain = parseaddr(text)[1].rpartition("@")
+    if not (local and at and domain) or " " in local + domain or not text.isprintable():
+        raise ValueError
+    return text
+
+
+def smtp(text: str) -> Smtp:
+    url = urlsplit(text)
+    if url.scheme not in SMTP_PORTS:
+        raise ValueError
+    unix = url.path if url.scheme == "lmtp" and not url.hostname else None
+    if not unix and (not url.hostname or url.path not in ("", "/")):
+        raise ValueError
+    return Smtp(
+        url.scheme,
+        url.hostname or "localhost",
+        url.port or SMTP_PORTS[url.scheme],
+        unquote(url.username) if url.username else None,
+        unquote(url.password) if url.password else None,
+        unix,
+    )
+
+
+def within(low: float, high: float, number: float) -> None:
+    if not low <= number <= high:
+        raise ValueError
+
+
+def connections(text: str) -> int:
+    within(1, 1000, int(text))
+    return int(text)
+
+
+def hours(text: str) -> int:
+    within(1, 720, int(text))
+    return int(text)
+
+
+def rate(text: str) -> float | None:
+    within(0.001, 1_000_000, float(text))
+    return float(text)
+
+
+def consent_ip(text: str) -> ConsentIp:
+    if text not in get_args(ConsentIp):
+        raise ValueError
+    return cast("ConsentIp", text)
+
+
+def log(text: str) -> Log:
+    if text not in get_args(Log):
+        raise ValueError
+    return cast("Log", text)
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(part) for part in text.replace(",", " ").split())

@@ -1,0 +1,340 @@
+"""Consent events: the append-only record of who agreed to what, when and in which words.
+
+An event is one JSON object. Its commitment is
+
+    SHA-256("mailer/consent-event/v1\\n" | salt | RFC 8785 form of the event)
+
+with a salt that is derived from the subject's key, so that it means nothing once that key is
+destroyed. Each event names the commitment of the same subject's previous one (`prev`) and a number
+without gaps (`seq`). The event itself is sealed; the columns beside it are there to filter by.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol, TypeAlias
+from uuid import UUID
+
+import rfc8785
+from cryptography.exceptions import InvalidTag
+
+from mailer import db, vault
+from mailer.db import Connection
+from mailer.vault import Subject, Vault
+
+SQL = db.statements("consent")
+
+VERSION = 1
+CONTEXT = b"mailer/consent-event/v1\n"
+PLACE = "consent_event.body"
+
+Type: TypeAlias = Literal[
+    "subscription.requested",
+    "confirmation.sent",
+    "confirmation.accepted",
+    "confirmation.failed",
+    "consent.confirmed",
+    "consent.refused",
+    "consent.updated",
+    "consent.withdrawn",
+    "subject.imported",
+    "subject.exported",
+    "subject.erased",
+    "staff.viewed",
+    "staff.exported",
+    "notice.published",
+]
+Actor: TypeAlias = str
+"""`subject`, `system` or `staff:<id>`."""
+
+SUBJECT: Actor = "subject"
+SYSTEM: Actor = "system"
+
+
+class Noticed(Protocol):
+    """What an event says of a notice."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def sha256(self) -> bytes: ...
+    @property
+    def purposes(self) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The next place in a subject's chain, taken under a lock on the subject."""
+
+    origin: str
+    seq: int
+    prev: bytes | None
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An event as the database keeps it; `body` is sealed, None once erased."""
+
+    id: UUID
+    subject: UUID
+    seq: int
+    prev: bytes | None
+    commitment: bytes
+    at: datetime
+    type: str
+    newsletter: str | None
+    notice: str | None
+    body: bytes | None
+
+
+@dataclass(frozen=True)
+class Row(Stored):
+    """An event beside its subject's wrapped key and the place its chain has come to."""
+
+    dek: bytes | None
+    last_seq: int
+    head: bytes | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event opened: `content` is the JSON object that `commitment` commits to."""
+
+    content: Mapping[str, Any]
+    commitment: bytes
+
+
+async def record(
+    conn: Connection,
+    subject: Subject,
+    type_: Type,
+    *,
+    actor: Actor,
+    newsletter: str | None = None,
+    notice: Noticed | None = None,
+    language: str | None = None,
+    evidence: Mapping[str, object] | None = None,
+) -> UUID:
+    """Append one event in the caller's transaction, which thereby orders the subject's events."""
+    turn = await db.first(conn, Turn, SQL.take_turn, subject.id)
+    assert turn is not None, "every subject is kept before anything is recorded of it"
+    event_id = uuid7(turn.at)
+    content = {
+        "v": VERSION,
+        "origin": turn.origin,
+        "id": str(event_id),
+        "subject": str(subject.id),
+        "seq": turn.seq,
+        "prev": turn.prev.hex() if turn.prev else None,
+        "type": type_,
+        "at": timestamp(turn.at),
+        "actor": actor,
+        "newsletter": newsletter,
+        "notice": {"id": notice.id, "sha256": notice.sha256.hex()} if notice else None,
+        "language": language,
+        "purposes": list(notice.purposes) if notice else [],
+        "evidence": dict(evidence or {}),
+    }
+    body = canonical(content)
+    commitment = commit(subject, event_id, body)
+    await conn.execute(
+        SQL.append,
+        event_id,
+        subject.id,
+        turn.seq,
+        turn.prev,
+        commitment,
+        turn.at,
+        type_,
+        newsletter,
+        notice.id if notice else None,
+        vault.seal(subject, PLACE, body),
+    )
+    return event_id
+
+
+async def of(conn: Connection, subject: Subject) -> list[Event]:
+    """Everything recorded of one subject, oldest first."""
+    stored = await db.fetch(conn, Stored, SQL.of_subject, subject.id)
+    return [open_(subject, event) for event in stored if event.body is not None]
+
+
+def open_(subject: Subject, stored: Stored) -> Event:
+    """Raises InvalidTag if the sealed event was changed or moved."""
+    assert stored.body is not None
+    return Event(json.loads(vault.unseal(subject, PLACE, stored.body)), stored.commitment)
+
+
+async def erase(conn: Connection, subject: UUID) -> None:
+    """Destroy the subject's key and every sealed event; commitments stay, and mean nothing."""
+    await conn.execute(SQL.erase, subject)
+
+
+# export
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which events; None: all. `since` is included, `until` is not."""
+
+    newsletter: str | None = None
+    type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Matching(Stored):
+    """An event that is not erased, its subject's wrapped key and, if it has one, sealed address."""
+
+    dek: bytes
+    address: bytes | None
+
+
+async def stream(
+    conn: Connection, keys: Vault, wanted: Filter
+) -> AsyncIterator[tuple[Event, Subject, bytes | None]]:
+    """Matching events, whose they are and that person's sealed address, in order of time.
+
+    Takes constant memory; inside the caller's transaction.
+    """
+    rows = conn.cursor(
+        SQL.matching, wanted.newsletter, wanted.type, wanted.since, wanted.until, prefetch=1000
+    )
+    async for record_ in rows:
+        row = Matching(**record_)
+        subject = keys.unwrap(row.subject, row.dek)
+        yield open_(subject, row), subject, row.address
+
+
+# verification
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it was recorded; `event` and `seq` where it shows."""
+
+    subject: UUID
+    seq: int
+    event: UUID | None
+    what: str
+
+
+@dataclass
+class Verification:
+    """What `verify` has seen so far."""
+
+    events: int = 0
+    erased: int = 0
+    subjects: int = 0
+
+
+async def verify(conn: Connection, keys: Vault, seen: Verification) -> AsyncIterator[Finding]:
+    """Recompute every commitment and chain; yields what does not hold, counts into `seen`.
+
+    Streams in the caller's transaction with constant memory.
+    """
+    for orphan in await db.fetch(conn, Headless, SQL.headless):
+        yield Finding(orphan.id, orphan.seq, None, "all events are missing")
+    previous: Row | None = None
+    async for record_ in conn.cursor(SQL.chains, prefetch=1000):
+        row = Row(**record_)
+        if previous is not None and previous.subject != row.subject:
+            for finding in check_end(previous):
+                yield finding
+            previous = None
+        seen.subjects += previous is None
+        seen.events += 1
+        seen.erased += row.body is None
+        for finding in (*check_link(previous, row), *check_body(keys, row)):
+            yield finding
+        previous = row
+    if previous is not None:
+        for finding in check_end(previous):
+            yield finding
+
+
+@dataclass(frozen=True)
+class Headless:
+    """A subject that has counted events of which none is left."""
+
+    id: UUID
+    seq: int
+
+
+def check_link(previous: Row | None, row: Row) -> list[Finding]:
+    expected = previous.seq + 1 if previous else 1
+    if row.seq != expected:
+        what = f"events {expected} to {row.seq - 1} of the subject are missing"
+        return [Finding(row.subject, row.seq, row.id, what)]
+    if row.prev != (previous.commitment if previous else None):
+        what = "it does not follow the subject's previous event"
+        return [Finding(row.subject, row.seq, row.id, what)]
+    return []
+
+
+def check_end(row: Row) -> list[Finding]:
+    if row.seq == row.last_seq and row.commitment == row.head:
+        return []
+    what = f"the subject's latest event is number {row.last_seq}, and is missing or changed"
+    return [Finding(row.subject, row.last_seq, None, what)]
+
+
+def check_body(keys: Vault, row: Row) -> list[Finding]:
+    """An event without a body is right only if its subject's key is gone as well."""
+    if row.body is None or row.dek is None:
+        kept = row.body is not None or row.dek is not None
+        what = "its content is gone although the subject was not erased"
+        return [Finding(row.subject, row.seq, row.id, what)] if kept else []
+    subject = keys.unwrap(row.subject, row.dek)
+    try:
+        body = vault.unseal(subject, PLACE, row.body)
+    except InvalidTag:
+        return [Finding(row.subject, row.seq, row.id, "its content was changed or moved")]
+    if commit(subject, row.id, body) != row.commitment or not matches(row, json.loads(body)):
+        return [Finding(row.subject, row.seq, row.id, "it is not what was committed to")]
+    return []
+
+
+def matches(row: Row, content: Mapping[str, Any]) -> bool:
+    """Whether the columns to filter by say what the event says."""
+    return bool(
+        content["id"] == str(row.id)
+        and content["subject"] == str(row.subject)
+        and content["seq"] == row.seq
+        and content["prev"] == (row.prev.hex() if row.prev else None)
+        and content["type"] == row.type
+        and content["at"] == timestamp(row.at)
+        and content["newsletter"] == row.newsletter
+        and (content["notice"] or {"id": None})["id"] == row.notice
+    )
+
+
+# forms
+
+
+def commit(subject: Subject, event: UUID, body: bytes) -> bytes:
+    return hashlib.sha256(CONTEXT + vault.salt(subject, event) + body).digest()
+
+
+def canonical(content: Mapping[str, Any]) -> bytes:
+    """RFC 8785 (JCS): one spelling of one object."""
+    return rfc8785.dumps(dict(content))
+
+
+def timestamp(at: datetime) -> str:
+    """UTC with microseconds, always of one length: 2026-01-31T09:00:00.000000Z."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def uuid7(at: datetime) -> UUID:
+    """RFC 9562 section 5.7: 48 bits of milliseconds, then chance."""
+    milliseconds = int(at.timestamp() * 1000)
+    number = milliseconds << 80 | secrets.randbits(80)
+    number = number & ~(0xF << 76) | 0x7 << 76
+    number = number & ~(0x3 << 62) | 0x2 << 62
+    return UUID(int=number)

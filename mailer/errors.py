@@ -1,0 +1,46 @@
+"""What can be refused, by intent. Each refusal is one sentence that says what to do.
+
+The sentence is a template in English and the key of its translation: pages translate it and then
+fill in the values, so a value can never be taken for a template.
+"""
+
+
+class Refusal(Exception):
+    """Something a person asked for and can't have; `field` is the input it speaks of, if any."""
+
+    def __init__(self, sentence: str, *, field: str | None = None, **values: object) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.field = field
+        self.values = values
+
+    def __str__(self) -> str:
+        return self.sentence.format(**self.values)
+
+
+class Invalid(Refusal):
+    """The input is malformed or incomplete."""
+
+
+class Unknown(Refusal):
+    """What was named does not exist."""
+
+
+class Conflict(Refusal):
+    """It can't be done in the present state."""
+
+
+class TooMany(Refusal):
+    """It was asked too often; `retry_after` is in seconds."""
+
+    def __init__(self, sentence: str, *, retry_after: int, **values: object) -> None:
+        super().__init__(sentence, field=None, **values)
+        self.retry_after = retry_after
+
+
+class Misconfigured(Refusal):
+    """A setting is missing or malformed; the sentence names it and what was expected."""
+
+
+class Unavailable(Refusal):
+    """Something we depend on (a database, a mail server) does not answer."""

@@ -1,0 +1,316 @@
+"""Letters: what is mailed, composed for a newsletter and language. Pure functions.
+
+A letter is the same for all its readers. Where a reader's own link goes, it has the slot of that
+purpose (`tokens.SLOTS`). While a letter is composed, random marks nobody can guess stand there;
+slots spelt in words that others wrote are struck out before marks become slots. So a slot in a
+letter, or in an edition kept in the database, is always one of ours.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parseaddr
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from mailer import render
+from mailer.articles import Attachment
+from mailer.config import Settings
+from mailer.digests import Digest, Edition, Item
+from mailer.letters import prose
+from mailer.newsletters import Newsletter
+from mailer.notices import Notice
+from mailer.tokens import LENGTH, SLOTS, Purpose
+
+PATHS: Mapping[Purpose, str] = {
+    "confirm": "confirm",
+    "refuse": "refuse",
+    "leave": "u",
+    "manage": "me",
+}
+MOST_SUBJECT = 140
+MOST_HOST = 100
+MOST_BYTES = 80_000
+"""Of HTML: Gmail cuts off what is beyond about 102 KB."""
+
+
+@dataclass(frozen=True)
+class Letter:
+    """`headers`: structured fields, beside those that every mail has; `sender`: an address."""
+
+    subject: str
+    text: str
+    html: str | None
+    sender: str
+    sender_name: str
+    headers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much of each article a digest shows: characters, files, articles."""
+
+    summary: int
+    files: int
+    items: int
+
+
+ROOMS = (
+    *(Room(s, f, 1000) for s, f in ((1200, 20), (600, 10), (300, 5), (150, 3), (0, 1))),
+    *(Room(0, 0, items) for items in (1000, 25, 12, 6, 3, 1)),
+)
+"""From generous to sparse: the first that fits is taken."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An article as a digest shows it. `language`: its code if it isn't the digest's, else None."""
+
+    title: str
+    url: str | None
+    date: str | None
+    language: str | None
+    summary: Markup
+    plain: str
+    files: Sequence["File"]
+    more_files: int
+
+
+@dataclass(frozen=True)
+class File:
+    """An attachment; `kind`: such as PDF; `size` in words."""
+
+    name: str
+    url: str
+    kind: str | None
+    size: str
+    language: str | None
+
+
+# the letters
+
+
+def confirm(
+    settings: Settings, newsletter: Newsletter, notice: Notice, language: str, origin: str | None
+) -> Letter:
+    """Asks whether it was them; the only mail before a consent."""
+    return composed(
+        "confirm",
+        settings,
+        newsletter,
+        language,
+        single(language),
+        notice=notice,
+        notice_url=f"{settings.base_url}/notice/{notice.id}",
+        host=host(origin),
+        hours=settings.confirm_hours,
+    )
+
+
+def already(settings: Settings, newsletter: Newsletter, language: str) -> Letter:
+    """To somebody who asked for what they have."""
+    return composed("already", settings, newsletter, language, single(language))
+
+
+def digest(
+    settings: Settings,
+    newsletter: Newsletter,
+    digest: Digest,
+    items: Sequence[Item],
+    language: str,
+) -> Letter:
+    """One edition, as short as its HTML must be to be shown whole."""
+    assert items, "a digest has articles"
+    for room in ROOMS:
+        letter = in_room(settings, newsletter, digest, items, language, room)
+        assert letter.html is not None
+        if len(letter.html.encode()) <= MOST_BYTES:
+            break
+    return letter
+
+
+def in_room(
+    settings: Settings,
+    newsletter: Newsletter,
+    digest: Digest,
+    items: Sequence[Item],
+    language: str,
+    room: Room,
+) -> Letter:
+    zone = ZoneInfo(newsletter.timezone)
+    archive = f"{settings.base_url}/archive/{newsletter.slug}/{digest.number}"
+    return composed(
+        "digest",
+        settings,
+        newsletter,
+        language,
+        listed(settings, newsletter, digest, language),
+        number=digest.number,
+        introduction=paragraphs(digest.introduction.get(language, "")),
+        items=[shown(item, language, zone, room) for item in items[: room.items]],
+        every=[shown(item, language, zone, ROOMS[0]) for item in items],
+        more=max(0, len(items) - room.items),
+        shortened=room != ROOMS[0],
+        archive=archive if newsletter.archived else None,
+    )
+
+
+def edition(settings: Settings, newsletter: Newsletter, digest: Digest, edition: Edition) -> Letter:
+    """A frozen edition as the letter it was."""
+    name, sender = sent_by(settings, newsletter, edition.language)
+    headers = listed(settings, newsletter, digest, edition.language)
+    return Letter(edition.subject, edition.text, edition.html, sender, name, headers)
+
+
+def composed(
+    letter: str,
+    settings: Settings,
+    newsletter: Newsletter,
+    language: str,
+    headers: tuple[tuple[str, str], ...],
+    **values: object,
+) -> Letter:
+    """Render the three templates of a letter; only here do slots come in."""
+    marks = {purpose: secrets.token_urlsafe(LENGTH)[:LENGTH] for purpose in PATHS}
+    links = {p: f"{settings.base_url}/{path}/{marks[p]}" for p, path in PATHS.items()}
+    name, sender = sent_by(settings, newsletter, language)
+    title = newsletter.title(language)
+    given = {"title": title, "links": links, "controller": controller(settings, title), **values}
+    said = prose.line(render.text(f"mail/{letter}/subject.txt", language, **given), MOST_SUBJECT)
+    text = prose.wrapped(render.text(f"mail/{letter}/body.txt", language, **given))
+    html = render.mjml(f"mail/{letter}/body.mjml", language, subject=said, **given)
+    return Letter(said, slotted(text, marks), slotted(html, marks), sender, name, headers)
+
+
+def slotted(text: str, marks: Mapping[Purpose, str]) -> str:
+    for slot in SLOTS.values():
+        text = text.replace(slot, "…")
+    for purpose, mark in marks.items():
+        text = text.replace(mark, SLOTS[purpose])
+    return text
+
+
+# who writes, and how it is announced to machines
+
+
+def sent_by(settings: Settings, newsletter: Newsletter, language: str) -> tuple[str, str]:
+    """Name and address in From: MAILER_FROM, and what it leaves out from the newsletter."""
+    name, sender = parseaddr(settings.sender or "")
+    return name or newsletter.title(language), sender or f"newsletter@{settings.domain}"
+
+
+def return_path(settings: Settings, newsletter: Newsletter, token: str) -> str:
+    """The envelope's sender, to which bounces go; the token (purpose bounce) names the mail."""
+    if settings.bounce_domain:
+        return f"b+{token}@{settings.bounce_domain}"
+    return sent_by(settings, newsletter, newsletter.fallback)[1]
+
+
+def single(language: str) -> tuple[tuple[str, str], ...]:
+    """For a letter to one person, in answer to what they did."""
+    return (
+        ("Content-Language", language),
+        ("Auto-Submitted", "auto-generated"),
+        ("X-Auto-Response-Suppress", "All"),
+    )
+
+
+def listed(
+    settings: Settings, newsletter: Newsletter, digest: Digest, language: str
+) -> tuple[tuple[str, str], ...]:
+    """For a letter to many: RFC 2919, 2369, 8058 and what large providers want."""
+    base, slug, domain = settings.base_url, newsletter.slug, settings.domain
+    archive = (("List-Archive", f"<{base}/archive/{slug}>"),) if newsletter.archived else ()
+    return (
+        ("List-Id", f"<{slug}.{domain}>"),
+        ("List-Unsubscribe", f"<{base}/u/{SLOTS['leave']}>, <{by_mail(settings, newsletter)}>"),
+        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+        ("List-Help", f"<{base}/me/{SLOTS['manage']}>"),
+        *archive,
+        ("Feedback-ID", f"{digest.number}:{slug}:digest:{domain}"),
+        ("Precedence", "bulk"),
+        *single(language),
+    )
+
+
+def by_mail(settings: Settings, newsletter: Newsletter) -> str:
+    """Where a mail that asks to leave goes; the token is what it is known by."""
+    if settings.bounce_domain:
+        return f"mailto:u+{SLOTS['leave']}@{settings.bounce_domain}?subject=unsubscribe"
+    sender = sent_by(settings, newsletter, newsletter.fallback)[1]
+    return f"mailto:{sender}?subject=unsubscribe%20{SLOTS['leave']}"
+
+
+# what the templates are given
+
+
+def controller(settings: Settings, title: str) -> list[str]:
+    """Who is responsible, in lines: the postal address that every digest must carry."""
+    given = (settings.controller or f"{title}\n{settings.domain}").replace("\\n", "\n")
+    return [said for row in given.split("\n") if (said := row.strip())]
+
+
+def host(origin: str | None) -> str | None:
+    """The site of a page, to be shown, not followed; None if it is no site's name."""
+    try:
+        found = urlsplit(origin or "").hostname or ""
+    except ValueError:
+        return None
+    good = found.isascii() and found.replace(".", "").replace("-", "").isalnum()
+    return found if good and len(found) <= MOST_HOST else None
+
+
+def paragraphs(text: str) -> list[str]:
+    lines = text.replace("\r\n", "\n").split("\n\n")
+    return [said for part in lines if (said := " ".join(part.split()))]
+
+
+def shown(item: Item, language: str, zone: ZoneInfo, room: Room) -> Shown:
+    article = item.article
+    summary = prose.fitted(article.summary, room.summary) if room.summary else ""
+    files = [file(attachment, language) for attachment in item.attachments]
+    return Shown(
+        title=article.title,
+        url=article.url,
+        date=render.date(article.published_at, language, zone) if article.published_at else None,
+        language=article.language if article.language != language else None,
+        summary=Markup(summary),  # noqa: S704  # cleaned when it came in and again by `fitted`
+        plain=prose.plain(summary),
+        files=files[: room.files],
+        more_files=max(0, len(files) - room.files),
+    )
+
+
+KINDS = {
+    "application/msword": "DOC",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "DOCX",
+    "application/vnd.ms-excel": "XLS",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "XLSX",
+    "application/vnd.ms-powerpoint": "PPT",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "PPTX",
+    "application/vnd.oasis.opendocument.text": "ODT",
+    "audio/mpeg": "MP3",
+    "image/jpeg": "JPG",
+    "text/plain": "TXT",
+}
+
+
+def file(attachment: Attachment, language: str) -> File:
+    stem, dot, extension = attachment.name.rpartition(".")
+    named = extension.upper() if dot and stem and extension.isalnum() and len(extension) < 6 else ""
+    kind = KINDS.get(attachment.type or "") or subtype(attachment.type) or named
+    return File(
+        name=stem if named and kind == named else attachment.name,
+        url=attachment.url,
+        kind=kind or None,
+        size=render.size(attachment.size, language),
+        language=attachment.language,
+    )
+
+
+def subtype(kind: str | None) -> str:
+    """PDF of application/pdf; nothing where the name would not help anybody."""
+    short = (kind or "").rpartition("/")[2].upper()
+    return short if short.isalnum() and len(short) < 6 else ""

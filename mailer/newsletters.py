@@ -1,0 +1,107 @@
+"""Newsletters: named series with languages and cadences."""
+
+import re
+import zoneinfo
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import asyncpg
+
+from mailer import db
+from mailer.db import Connection
+from mailer.errors import Conflict, Invalid, Unknown
+
+SQL = db.statements("newsletters")
+
+Cadence: TypeAlias = Literal["published", "daily", "weekly", "monthly"]
+CADENCES: tuple[Cadence, ...] = get_args(Cadence)
+SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Newsletter:
+    """`titles`: by language; `fallback`: for readers of a language that is not offered."""
+
+    id: int
+    slug: str
+    titles: Mapping[str, str]
+    languages: Sequence[str]
+    fallback: str
+    cadences: Sequence[str]
+    timezone: str
+    archived: bool
+
+    def title(self, language: str) -> str:
+        return self.titles.get(language) or self.titles[self.fallback]
+
+    def offered(self, language: str) -> str:
+        """The language itself if there is an edition in it, else the fallback."""
+        return language if language in self.languages else self.fallback
+
+
+async def add(
+    conn: Connection,
+    slug: str,
+    titles: Mapping[str, str],
+    *,
+    fallback: str,
+    cadences: Sequence[str] = ("weekly",),
+    timezone: str = "UTC",
+    archived: bool = True,
+) -> Newsletter:
+    """Its languages are those it has a title in. Raises Invalid or Conflict."""
+    check(slug, titles, fallback, cadences, timezone)
+    try:
+        added = await db.first(
+            conn,
+            Newsletter,
+            SQL.add,
+            slug,
+            dict(titles),
+            list(titles),
+            fallback,
+            list(cadences),
+            timezone,
+            archived,
+        )
+    except asyncpg.UniqueViolationError:
+        raise Conflict("There is a newsletter {slug} already.", slug=slug) from None
+    assert added is not None
+    return added
+
+
+def check(
+    slug: str, titles: Mapping[str, str], fallback: str, cadences: Sequence[str], timezone: str
+) -> None:
+    if not SLUG.fullmatch(slug):
+        raise Invalid(
+            "The slug must be small letters, digits and hyphens, such as weekly-news.", field="slug"
+        )
+    if not titles or not all(title.strip() for title in titles.values()):
+        raise Invalid("Give a title for each language.", field="title")
+    if fallback not in titles:
+        raise Invalid("The fallback language must be one that has a title.", field="fallback")
+    if not cadences or not set(cadences) <= set(CADENCES):
+        raise Invalid("Cadences are {known}.", field="cadence", known=", ".join(CADENCES))
+    if timezone not in zoneinfo.available_timezones():
+        raise Invalid("The time zone must be one such as Europe/Berlin.", field="timezone")
+
+
+async def all_(conn: Connection) -> list[Newsletter]:
+    return await db.fetch(conn, Newsletter, SQL.all)
+
+
+async def find(conn: Connection, slug: str) -> Newsletter:
+    """Raises Unknown."""
+    found = await db.first(conn, Newsletter, SQL.find, slug) if SLUG.fullmatch(slug) else None
+    if found is None:
+        raise Unknown("There is no newsletter {slug}.", field="newsletter", slug=slug)
+    return found
+
+
+async def get(conn: Connection, id_: int) -> Newsletter:
+    """The newsletter of a row that refers to it."""
+    found = await db.first(conn, Newsletter, SQL.get, id_)
+    assert found is not None, "newsletters are never deleted"
+    return found

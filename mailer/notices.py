@@ -1,0 +1,123 @@
+"""Notices: immutable versions of the words people consent to, addressed by their content.
+
+What is shown to a person is kept word for word, because consent must be demonstrable with the very
+words agreed to (GDPR, Articles 7(1) and 13; EDPB guidelines 05/2020, 104-108).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailer import consent, db
+from mailer.consent import Actor
+from mailer.db import Connection
+from mailer.errors import Invalid, Unknown
+from mailer.vault import Subject
+
+SQL = db.statements("notices")
+
+ID_LENGTH = 32
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a person reads before agreeing. `newsletter`: its id, None for every newsletter."""
+
+    newsletter: int | None
+    language: str
+    wording: str
+    controller: str
+    purposes: Sequence[str]
+    recipients: str
+    retention: str
+    withdrawal: str
+
+
+@dataclass(frozen=True)
+class Notice(Words):
+    """A published version; `sha256` is over the RFC 8785 form of its words."""
+
+    id: str
+    sha256: bytes
+    valid_from: datetime
+
+    def covers(self, newsletter: int) -> bool:
+        return self.newsletter is None or self.newsletter == newsletter
+
+
+async def publish(conn: Connection, house: Subject, words: Words, *, actor: Actor) -> Notice:
+    """Publish a version; the same words again are the same notice. Raises Invalid."""
+    check(words)
+    digest = hashlib.sha256(form(words)).digest()
+    added = await db.first(
+        conn,
+        Notice,
+        SQL.add,
+        digest.hex()[:ID_LENGTH],
+        digest,
+        words.newsletter,
+        words.language,
+        words.wording,
+        words.controller,
+        list(words.purposes),
+        words.recipients,
+        words.retention,
+        words.withdrawal,
+    )
+    if added is None:
+        return await find(conn, digest.hex()[:ID_LENGTH])
+    await consent.record(
+        conn,
+        house,
+        "notice.published",
+        actor=actor,
+        notice=added,
+        language=added.language,
+        evidence={"valid_from": consent.timestamp(added.valid_from)},
+    )
+    return added
+
+
+def check(words: Words) -> None:
+    for field in ("wording", "controller", "recipients", "retention", "withdrawal"):
+        if not getattr(words, field).strip():
+            raise Invalid("The notice needs its {part}.", field=field, part=field)
+    if not words.purposes or not all(purpose.strip() for purpose in words.purposes):
+        raise Invalid("The notice needs at least one purpose.", field="purposes")
+
+
+def form(words: Words) -> bytes:
+    """The exact bytes that a notice's id and hash stand for."""
+    return consent.canonical(
+        {
+            "v": 1,
+            "newsletter": words.newsletter,
+            "language": words.language,
+            "wording": words.wording,
+            "controller": words.controller,
+            "purposes": list(words.purposes),
+            "recipients": words.recipients,
+            "retention": words.retention,
+            "withdrawal": words.withdrawal,
+        }
+    )
+
+
+async def current(conn: Connection, newsletter: int, language: str) -> Notice | None:
+    """The newest in that language; one of the newsletter's own goes before one for all."""
+    return await db.first(conn, Notice, SQL.current, newsletter, language)
+
+
+async def find(conn: Connection, id_: str) -> Notice:
+    """Raises Unknown."""
+    found = await db.first(conn, Notice, SQL.find, id_)
+    if found is None:
+        raise Unknown(
+            "The form showed an old or unknown notice: load the page again.", field="notice"
+        )
+    return found
+
+
+async def all_(conn: Connection) -> list[Notice]:
+    return await db.fetch(conn, Notice, SQL.all)

@@ -1,0 +1,86 @@
+"""People's rights over what is held about them: see it, take it along, have it erased.
+
+GDPR, Articles 15 (access), 17 (erasure), 20 (portability).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mailer import address, consent, subjects, subscribers, subscriptions, suppressions
+from mailer.consent import Actor
+from mailer.db import Connection
+from mailer.errors import Unknown
+from mailer.subscriptions import Own
+from mailer.vault import Vault
+
+
+async def find(conn: Connection, keys: Vault, email: str) -> Own:
+    """Everything held about the person with this address. Raises Invalid or Unknown."""
+    subscriber = await subscribers.by_address(conn, keys, address.parse(email))
+    if subscriber is None:
+        raise Unknown("Nobody with this address is known.", field="email")
+    return await subscriptions.own(conn, keys, subscriber)
+
+
+async def export(conn: Connection, keys: Vault, own: Own, *, actor: Actor) -> Mapping[str, Any]:
+    """Everything held about a person as one JSON object; that it was exported is recorded."""
+    await consent.record(conn, own.subscriber.subject(keys), "subject.exported", actor=actor)
+    fresh = await subscriptions.own(conn, keys, own.subscriber)
+    suppressed = await suppressions.reason(conn, keys, own.address)
+    return {
+        "subject": str(fresh.subscriber.id),
+        "email": fresh.address.given,
+        "language": fresh.subscriber.language,
+        "suppressed": suppressed,
+        "subscriptions": [describe(found) for found in fresh.subscriptions],
+        "notices": {found.notice.id: found.notice.wording for found in fresh.subscriptions},
+        "events": [event.content for event in fresh.record],
+    }
+
+
+def describe(found: subscriptions.Found) -> Mapping[str, Any]:
+    held = found.subscription
+    return {
+        "newsletter": found.newsletter.slug,
+        "state": held.state,
+        "language": held.language,
+        "cadence": held.cadence,
+        "notice": held.notice,
+        "asked_at": consent.timestamp(held.asked_at),
+        "confirmed_at": consent.timestamp(held.confirmed_at) if held.confirmed_at else None,
+        "left_at": consent.timestamp(held.left_at) if held.left_at else None,
+    }
+
+
+async def erase(
+    conn: Connection, keys: Vault, own: Own, *, never_again: bool, actor: Actor
+) -> None:
+    """Destroy the person's key and all that it opens, at once.
+
+    What stays says only that somebody with a random id was erased; and, if the person wishes
+    never to be written to again, a keyed hash of the address.
+    """
+    if never_again:
+        await suppressions.add(conn, keys, own.address, "person")
+    await subscribers.erase(conn, own.subscriber.id)
+    await consent.record(
+        conn,
+        await subjects.house(conn, keys),
+        "subject.erased",
+        actor=actor,
+        evidence={"subject": str(own.subscriber.id)},
+    )
+
+
+async def suppress(conn: Connection, keys: Vault, email: str, *, actor: Actor) -> None:
+    """Never write to the address again; whoever has it leaves everything. Raises Invalid."""
+    reached = address.parse(email)
+    await suppressions.add(conn, keys, reached, "staff")
+    subscriber = await subscribers.by_address(conn, keys, reached)
+    if subscriber is None:
+        return
+    own = await subscriptions.own(conn, keys, subscriber)
+    for held in own.subscriptions:
+        found = await subscriptions.find(conn, own, held.newsletter.slug)
+        if found is not None:
+            await subscriptions.withdraw(conn, found, "staff", actor)

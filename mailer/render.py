@@ -1,0 +1,206 @@
+"""Templates: pages, texts and mails in a reader's language.
+
+English is written in the templates and is the key of every translation; a language is one file,
+templates/translations/<language>.po. Values given to a template are never templates themselves.
+"""
+
+import gettext
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
+from functools import cache, lru_cache
+from typing import TypeAlias
+
+import mrml
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_datetime
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from mailer import resources
+from mailer.errors import Refusal
+
+LANGUAGES = ("en", "ru")
+"""Those the service itself speaks; a newsletter may have more."""
+
+Translations: TypeAlias = gettext.NullTranslations
+
+UNITS = ("B", "KB", "MB", "GB")
+ACCEPT_CHARACTERS = 500
+LEFT_OVER = re.compile(r"</?(mj[-\w]*)")
+
+
+class BadTemplate(Exception):
+    """A template of ours is not MJML: a fault of the program, not of its input."""
+
+
+# what is rendered
+
+
+def page(template: str, language: str, **values: object) -> str:
+    """templates/<template> as HTML: values are escaped."""
+    return environment(language).get_template(template).render(values)
+
+
+def text(template: str, language: str, **values: object) -> str:
+    """templates/<template> as it stands: a .txt, where nothing is escaped."""
+    assert template.endswith(".txt"), template
+    return environment(language).get_template(template).render(values)
+
+
+def mjml(template: str, language: str, **values: object) -> str:
+    """templates/<template> as the HTML of a mail. Raises BadTemplate for what MJML doesn't know."""
+    try:
+        made = mrml.to_html(page(template, language, **values), None, options())
+    except (OSError, ValueError) as error:
+        raise BadTemplate(f"{template}: {error}") from error
+    if made.warnings:
+        raise BadTemplate(f"{template}: {made.warnings[0].kind}")
+    # Unknown tags pass through as they are; those of values are escaped and so never found here.
+    if found := LEFT_OVER.search(made.content):
+        raise BadTemplate(f"{template}: <{found[1]}> is no tag of MJML, or is in the wrong place")
+    return made.content
+
+
+def options() -> mrml.RenderOptions:
+    # Without `fonts` it asks a third party for those it knows by name.
+    return mrml.RenderOptions(disable_comments=True, fonts={})
+
+
+# sentences
+
+
+def translate(sentence: str, language: str) -> str:
+    return catalogue(spoken(language)).gettext(sentence) if sentence else ""
+
+
+def refusal(error: Refusal, language: str) -> str:
+    """The sentence of a refusal: translated first and then filled in, never the other way round."""
+    return translate(error.sentence, language).format(**error.values)
+
+
+def best(wanted: str | None, accept: str | None, offered: Sequence[str]) -> str:
+    """The language of `offered` that was asked for, else the browser's (Accept-Language), else its
+    first."""
+    for code in [wanted or "", *accepted(accept or "")]:
+        for candidate in (code, code.partition("-")[0]):
+            if candidate.lower() in offered:
+                return candidate.lower()
+    return offered[0]
+
+
+def accepted(header: str) -> list[str]:
+    """The languages of an Accept-Language header, most wanted first; odd parts are left out."""
+    found = []
+    for part in header[:ACCEPT_CHARACTERS].split(","):
+        code, _, weight = part.strip().partition(";q=")
+        try:
+            found.append((float(weight or 1), code.strip()))
+        except ValueError:
+            continue
+    return [code for weight, code in sorted(found, key=lambda f: -f[0]) if weight > 0]
+
+
+def spoken(language: str) -> str:
+    """The language in which the service speaks to readers of `language`."""
+    return language if language in LANGUAGES else LANGUAGES[0]
+
+
+@cache
+def catalogue(language: str) -> Translations:
+    path = resources("templates") / "translations" / f"{language}.po"
+    if not path.is_file():
+        return gettext.NullTranslations()
+    compiled = io.BytesIO()
+    with path.open("rb") as source:
+        write_mo(compiled, read_po(source, language))
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
+
+
+def source_sha256(folder: str) -> str:
+    """Which version of templates a text came from: over its folder and what all mails share."""
+    top = resources("templates")
+    sources = [*sorted((top / folder).iterdir()), *sorted((top / folder).parent.glob("*.*"))]
+    whole = hashlib.sha256()
+    for source in sources:
+        whole.update(f"{source.relative_to(top)}\n".encode() + source.read_bytes())
+    return whole.hexdigest()
+
+
+# the environment
+
+
+@lru_cache(64)
+def environment(language: str) -> Environment:
+    """One a language: what gettext installs and the filters speak are its own."""
+    made = Environment(
+        loader=FileSystemLoader(resources("templates")),
+        autoescape=select_autoescape(("html", "mjml", "xml")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    made.install_gettext_translations(  # type: ignore[attr-defined]  # the extension adds it
+        catalogue(spoken(language)), newstyle=True
+    )
+    locale = spoken(language)
+    made.filters["date"] = lambda at, zone=None: date(at, locale, zone)
+    made.filters["datetime"] = lambda at, zone=None: date_and_time(at, locale, zone)
+    made.filters["size"] = lambda count: size(count, locale)
+    made.filters["language_name"] = lambda code, among=locale: language_name(code, among)
+    made.globals["lang"] = language
+    made.globals["dir"] = direction(language)
+    made.globals["direction"] = direction
+    made.globals["translate"] = lambda sentence: translate(sentence, locale)
+    return made
+
+
+# figures and names, as a language writes them
+
+
+def date(at: datetime, language: str, zone: tzinfo | None = None) -> str:
+    return format_date(at.astimezone(zone or UTC), "long", locale=spoken(language))
+
+
+def date_and_time(at: datetime, language: str, zone: tzinfo | None = None) -> str:
+    """With the name of the zone, UTC unless told otherwise."""
+    local = at.astimezone(zone or UTC)
+    day = format_date(local, "long", locale=spoken(language))
+    return f"{day}, {format_datetime(local, 'HH:mm', locale=spoken(language))} {local.tzname()}"
+
+
+def size(count: int | None, language: str) -> str:
+    """Bytes for people: 304 KB. An unknown size is said to be unknown."""
+    if count is None:
+        return translate("size unknown", language)
+    value, unit = float(count), 0
+    while round(value) >= 1000 and unit < len(UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    digits = "0.#" if unit > 1 and value < 10 else "#,##0"
+    number = format_decimal(value, digits, locale=spoken(language))
+    return f"{number}\N{NO-BREAK SPACE}{translate(UNITS[unit], language)}"
+
+
+def language_name(code: str, among: str) -> str:
+    """The name of language `code` in the language `among`; the code itself if nobody knows it."""
+    found = locale_of(code)
+    return (found.get_display_name(among) if found else None) or code
+
+
+def direction(language: str) -> str:
+    """`rtl` or `ltr`, as the dir attribute wants it."""
+    found = locale_of(language)
+    return found.text_direction if found else "ltr"
+
+
+def locale_of(code: str) -> Locale | None:
+    try:
+        return Locale.parse(code, sep="-" if "-" in code else "_")
+    except (ValueError, UnknownLocaleError, TypeError):
+        return None

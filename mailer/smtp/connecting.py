@@ -1,0 +1,93 @@
+"""Up to where mails can go: the connection, TLS, the greeting, the login."""
+
+import ipaddress
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import aiosmtplib
+from aiosmtplib import SMTPException, SMTPResponse, SMTPResponseException
+
+from mailer.config import Smtp
+from mailer.smtp.session import Session, Times, closed, masked
+
+
+class Lmtp(aiosmtplib.SMTP):
+    """Greets as RFC 2033 wants; with one recipient the rest is as in SMTP."""
+
+    async def execute_command(self, *args: bytes, **options: object) -> SMTPResponse:
+        verb = b"LHLO" if args[0] in (b"EHLO", b"HELO") else args[0]
+        return await super().execute_command(verb, *args[1:], **options)  # type: ignore[arg-type]  # passed on
+
+
+async def connect(server: Smtp, name: str, times: Times) -> Session:
+    """A connection up to where mails can go. Raises RoadClosed."""
+    if server.user and server.scheme in ("smtp", "lmtp") and not local(server):
+        reason = "a password would cross the network unencrypted (use smtps or smtp+starttls)"
+        raise closed(server, reason)
+    kind = Lmtp if server.scheme == "lmtp" else aiosmtplib.SMTP
+    client = kind(
+        hostname=None if server.socket else server.host,
+        port=None if server.socket else server.port,
+        socket_path=server.socket,
+        username=server.user,
+        password=server.password,
+        local_hostname=name,
+        timeout=times.greeting,
+        use_tls=server.scheme == "smtps",
+        start_tls=server.scheme == "smtp+starttls",
+        tls_context=trust(server),
+    )
+    with closing_on_failure(client, server):
+        await client.connect()
+        if client.is_ehlo_or_helo_needed:
+            await client.ehlo()
+    return Session(client, server, times)
+
+
+@contextmanager
+def closing_on_failure(client: aiosmtplib.SMTP, server: Smtp) -> Iterator[None]:
+    who = f"{server.user or ''}@"
+    try:
+        yield
+    except SMTPResponseException as error:
+        client.close()
+        raise closed(server, f"{error.code} {masked(error.message, who)}") from error
+    except (SMTPException, OSError) as error:
+        client.close()
+        raise closed(server, masked(str(error) or type(error).__name__, who)) from error
+    except BaseException:
+        client.close()
+        raise
+
+
+@cache
+def trust(server: Smtp) -> ssl.SSLContext | None:
+    """The system's authorities (SSL_CERT_FILE adds to them); on this machine nobody need vouch."""
+    if server.scheme not in ("smtps", "smtp+starttls"):
+        return None
+    context = ssl.create_default_context()
+    if local(server):
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def local(server: Smtp) -> bool:
+    """Whether what is sent stays on this machine."""
+    if server.socket or server.host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(server.host).is_loopback
+    except ValueError:
+        return False
+
+
+def literal(name: str) -> str:
+    """As EHLO takes it: an IP address in brackets."""
+    try:
+        found = ipaddress.ip_address(name)
+    except ValueError:
+        return name
+    return f"[{found}]" if found.version == 4 else f"[IPv6:{found}]"

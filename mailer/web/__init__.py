@@ -1,0 +1,1 @@
+"""The web: pages, forms and their answers. Never imports `worker`; they meet in the database."""

@@ -1,0 +1,107 @@
+"""The site: one table of routes, what surrounds every answer, start and stop."""
+
+import asyncio
+import logging
+
+from aiohttp import web
+
+from mailer.config import Settings
+from mailer.db import Pool
+from mailer.errors import Unavailable
+from mailer.mailbox import Mailbox
+from mailer.vault import Vault
+from mailer.web import archive, guard, health, inbox, links, manage, page, public
+
+ACCESS = logging.getLogger("mailer.web.access")
+SHUTDOWN_SECONDS = 10
+
+ROUTES = [
+    web.get("/", public.home),
+    web.get("/form", public.form),
+    web.post("/subscribe", public.subscribe),
+    web.options("/subscribe", public.preflight),
+    web.get("/check-inbox", public.check_inbox),
+    web.get("/notice/{id:[0-9a-f]{32}}", public.notice),
+    web.get("/confirm/{token}", links.confirm_page),
+    web.post("/confirm/{token}", links.confirm),
+    web.post("/confirm/{token}/again", links.ask_again),
+    web.get("/refuse/{token}", links.refuse_page),
+    web.post("/refuse/{token}", links.refuse),
+    web.get("/u/{token}", links.leave_page),
+    web.post("/u/{token}", links.leave),
+    web.get("/me/{token}", manage.show),
+    web.post("/me/{token}", manage.act),
+    web.get("/me/{token}/confirmed/{slug}", manage.confirmed),
+    web.get("/archive", archive.everything),
+    web.get("/archive/{slug}", archive.series),
+    web.get(r"/archive/{slug}/{number:[1-9]\d{0,8}}", archive.issue),
+    web.get("/static/{hash}/{name}", page.file),
+    web.get("/healthz", health.alive),
+    web.get("/readyz", health.ready),
+]
+
+# Only in `mailer dev`, whose mails go nowhere else.
+INBOX_ROUTES = [
+    web.get("/inbox", inbox.listing),
+    web.get(r"/inbox/{id:\d{20}}", inbox.mail),
+    web.get(r"/inbox/{id:\d{20}}/html", inbox.html),
+]
+
+
+def make(
+    settings: Settings, pool: Pool, vault: Vault, mailbox: Mailbox | None = None
+) -> web.Application:
+    app = web.Application(middlewares=[page.kindly], client_max_size=guard.BODY_BYTES)
+    app[page.SETTINGS], app[page.POOL], app[page.VAULT] = settings, pool, vault
+    app.add_routes(ROUTES)
+    if mailbox is not None:
+        app[inbox.MAILBOX] = mailbox
+        app.add_routes(INBOX_ROUTES)
+    app.on_response_prepare.extend([page.harden, public.share])
+    return app
+
+
+async def serve(
+    settings: Settings,
+    pool: Pool,
+    vault: Vault,
+    stop: asyncio.Event,
+    mailbox: Mailbox | None = None,
+) -> None:
+    """Answer on MAILER_LISTEN until `stop`, then finish what is being answered.
+
+    Raises Unavailable if that address is taken.
+    """
+    runner = web.AppRunner(
+        make(settings, pool, vault, mailbox),
+        access_log=ACCESS,
+        access_log_class=guard.AccessLog,
+        logger=silent(),
+        shutdown_timeout=SHUTDOWN_SECONDS,
+    )
+    await runner.setup()
+    try:
+        await listen(runner, settings)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+async def listen(runner: web.AppRunner, settings: Settings) -> None:
+    host, port = settings.listen.host, settings.listen.port
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise Unavailable(
+            "Nothing can listen on {host}:{port} ({reason}): stop what does, or set MAILER_LISTEN.",
+            host=host,
+            port=port,
+            reason=error.strerror,
+        ) from None
+
+
+def silent() -> logging.Logger:
+    """aiohttp's own log would name a malformed request's sender and quote its path."""
+    quiet = logging.getLogger("mailer.web.protocol")
+    quiet.disabled = True
+    return quiet

@@ -1,0 +1,96 @@
+"""Sent digests, for everybody: what was mailed, without what was a reader's own."""
+
+import re
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from mailer import digests, newsletters, render, tokens
+from mailer.db import Connection
+from mailer.digests import Digest, Edition
+from mailer.errors import Unknown
+from mailer.newsletters import Newsletter
+from mailer.web import page
+
+MAIL_POLICY = {
+    # Styles of a mail stand in its tags. Nothing else of it is let near: no script can run, no form
+    # be sent, nothing be loaded from elsewhere, and a sandbox keeps it from being one of our pages.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
+    "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation",
+}
+OWN_LINK = re.compile(
+    r"<a\b[^>]*(?:{})[^>]*>.*?</a>".format("|".join(tokens.SLOTS.values())), re.DOTALL
+)
+BODY = re.compile(r"<body\b[^>]*>")
+
+
+async def everything(request: web.Request) -> web.Response:
+    """GET /archive"""
+    async with request.app[page.POOL].acquire() as conn:
+        archived = [
+            newsletter for newsletter in await newsletters.all_(conn) if newsletter.archived
+        ]
+    return page.answer(request, "public/archive.html", headers=page.PUBLIC, archived=archived)
+
+
+async def series(request: web.Request) -> web.Response:
+    """GET /archive/SLUG"""
+    async with request.app[page.POOL].acquire() as conn:
+        newsletter = await find(conn, request.match_info["slug"])
+        sent = [d for d in await digests.all_(conn, newsletter.slug) if d.state == "sent"]
+        editions = {d.id: await digests.editions(conn, d.id) for d in sent}
+    issues = [(digest, editions[digest.id]) for digest in sent]
+    return page.answer(
+        request, "public/series.html", headers=page.PUBLIC, newsletter=newsletter, issues=issues
+    )
+
+
+async def issue(request: web.Request) -> web.Response:
+    """GET /archive/SLUG/N?lang=xx"""
+    async with request.app[page.POOL].acquire() as conn:
+        newsletter = await find(conn, request.match_info["slug"])
+        digest = await digests.find(conn, newsletter.slug, int(request.match_info["number"]))
+        editions = {e.language: e for e in await digests.editions(conn, digest.id)}
+    if digest.state != "sent" or not editions:
+        raise page.REFUSALS[404]
+    offered = sorted(editions, key=lambda code: code != newsletter.fallback)
+    accepted = request.headers.get("Accept-Language")
+    edition = editions[render.best(request.query.get("lang"), accepted, offered)]
+    text = public(edition, bar(request, newsletter, digest, edition, editions))
+    headers = {**page.PUBLIC, **MAIL_POLICY, "Content-Language": edition.language}
+    return web.Response(text=text, content_type="text/html", headers=headers)
+
+
+async def find(conn: Connection, slug: str) -> Newsletter:
+    """Raises Unknown, also for one that is not shown in public."""
+    newsletter = await newsletters.find(conn, slug)
+    if not newsletter.archived:
+        raise Unknown("There is no newsletter {slug}.", field="newsletter", slug=slug)
+    return newsletter
+
+
+def bar(
+    request: web.Request,
+    newsletter: Newsletter,
+    digest: Digest,
+    edition: Edition,
+    editions: Mapping[str, Edition],
+) -> str:
+    return render.page(
+        "public/archive_bar.html",
+        page.language(request, edition.language),
+        root=page.root(request),
+        newsletter=newsletter,
+        digest=digest,
+        edition=edition,
+        editions=editions,
+    )
+
+
+def public(edition: Edition, above: str) -> str:
+    """The mail with a bar above it and without the links that were a reader's own."""
+    text = OWN_LINK.sub("", edition.html)
+    for slot in tokens.SLOTS.values():
+        text = text.replace(slot, "")
+    return BODY.sub(lambda body: body[0] + above, text, count=1)

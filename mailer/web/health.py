@@ -1,0 +1,22 @@
+"""For those who watch: alive, and ready to serve."""
+
+from aiohttp import web
+
+from mailer import migrate
+from mailer.errors import Conflict
+from mailer.web import page
+
+
+async def alive(request: web.Request) -> web.Response:
+    """GET /healthz: this process answers."""
+    return web.json_response({"status": "ok"})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """GET /readyz: the database answers and its schema is ours; else 503 and a sentence."""
+    async with request.app[page.POOL].acquire() as conn:
+        try:
+            await migrate.check(conn)
+        except Conflict as error:
+            return page.refused(request, error, 503)
+    return web.json_response({"status": "ready"})

@@ -1,0 +1,134 @@
+"""Behind the links in mails: confirm, "this was not me", leave.
+
+GET shows a button and changes nothing, because scanners follow every link; only POST acts.
+"""
+
+from aiohttp import web
+
+from mailer import subscriptions
+from mailer.errors import Invalid
+from mailer.subscriptions import Found
+from mailer.tokens import Purpose
+from mailer.web import forms, page
+
+CONFIRM_VERSION = "confirm/1"
+
+
+async def found_by(request: web.Request, purpose: Purpose) -> Found | None:
+    """What the link is about; only looked at."""
+    async with request.app[page.POOL].acquire() as conn:
+        return await subscriptions.look(conn, request.app[page.VAULT], token(request), purpose)
+
+
+def token(request: web.Request) -> str:
+    return request.match_info["token"]
+
+
+def about(request: web.Request, found: Found | None, template: str) -> web.Response:
+    """A page about a subscription, in its language; for an unknown link one of the same shape."""
+    if found is None:
+        return page.answer(request, "public/unknown.html", status=404)
+    return page.answer(
+        request,
+        f"public/{template}.html",
+        speak=found.subscription.language,
+        token=token(request),
+        found=found,
+        newsletter=found.newsletter,
+        notice=found.notice,
+    )
+
+
+# /confirm/TOKEN
+
+
+async def confirm_page(request: web.Request) -> web.Response:
+    found = await found_by(request, "confirm")
+    return about(request, found, standing(found))
+
+
+def standing(found: Found | None) -> str:
+    """Which page a confirmation link shows before anything is pressed."""
+    if found is None or (found.subscription.state == "pending" and not found.subscription.expired):
+        return "confirm"
+    return "already" if found.subscription.state == "confirmed" else "expired"
+
+
+async def confirm(request: web.Request) -> web.Response:
+    keys = request.app[page.VAULT]
+    evidence = {"page": CONFIRM_VERSION, "language": page.language(request)}
+    async with request.app[page.POOL].acquire() as conn, conn.transaction():
+        outcome, found = await subscriptions.confirm(conn, keys, token(request), evidence)
+    if outcome != "confirmed" or found is None:
+        return about(request, found, outcome)
+    own = found.subscriber.manage_token(keys)
+    return page.see_other(request, f"/me/{own}/confirmed/{found.newsletter.slug}")
+
+
+async def ask_again(request: web.Request) -> web.Response:
+    """POST /confirm/TOKEN/again: a new mail instead of an expired link."""
+    app = request.app
+    async with app[page.POOL].acquire() as conn, conn.transaction():
+        await subscriptions.ask_again(
+            conn, app[page.VAULT], token(request), app[page.SETTINGS].confirm_hours
+        )
+    return page.see_other(request, "/check-inbox", lang=page.language(request))
+
+
+# /refuse/TOKEN
+
+
+async def refuse_page(request: web.Request) -> web.Response:
+    return about(request, await found_by(request, "refuse"), "refuse")
+
+
+async def refuse(request: web.Request) -> web.Response:
+    sent = await sent_with(request)
+    never_again = forms.one(sent, "never_again") == "yes"
+    async with request.app[page.POOL].acquire() as conn, conn.transaction():
+        known = await subscriptions.refuse(
+            conn, request.app[page.VAULT], token(request), never_again=never_again
+        )
+    if not known:
+        return about(request, None, "refuse")
+    return page.answer(request, "public/refused.html", never_again=never_again)
+
+
+async def sent_with(request: web.Request) -> forms.Fields:
+    """The fields of a button's form. Whatever was sent, or nothing: the button was pressed."""
+    try:
+        return await forms.read(request)
+    except (web.HTTPUnsupportedMediaType, Invalid):
+        return {}
+
+
+# /u/TOKEN
+
+
+async def leave_page(request: web.Request) -> web.Response:
+    found = await found_by(request, "leave")
+    left = found is not None and found.subscription.state == "left"
+    return about_leaving(request, found, "left" if left else "leave")
+
+
+async def leave(request: web.Request) -> web.Response:
+    """From the mail program's own button (RFC 8058) or from our page: at once, no questions."""
+    one_click = is_one_click(await sent_with(request))
+    async with request.app[page.POOL].acquire() as conn, conn.transaction():
+        found = await subscriptions.leave(
+            conn, request.app[page.VAULT], token(request), "one-click" if one_click else "page"
+        )
+    if one_click:
+        return web.Response(text="OK\n")
+    return about_leaving(request, found, "left")
+
+
+def about_leaving(request: web.Request, found: Found | None, template: str) -> web.Response:
+    """Unknown links answer 200 as well: for who wants to leave, having nothing to leave is fine."""
+    answer = about(request, found, template)
+    answer.set_status(200)
+    return answer
+
+
+def is_one_click(sent: forms.Fields) -> bool:
+    return sent.get("List-Unsubscribe") == ["One-Click"]

@@ -1,0 +1,153 @@
+"""A person's own page: what they are subscribed to, what is recorded, how to change or end it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from aiohttp import web
+
+from mailer import newsletters, render, subscriptions
+from mailer.consent import SUBJECT, Event
+from mailer.db import Connection
+from mailer.errors import Invalid, Refusal, Unknown
+from mailer.newsletters import Newsletter
+from mailer.subscriptions import Found, Own
+from mailer.vault import Vault
+from mailer.web import forms, page
+from mailer.web.forms import Fields
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One consent event as the page tells it."""
+
+    type: str
+    at: datetime
+    newsletter: str | None
+    notice: str | None
+    channel: str | None
+
+
+async def show(request: web.Request) -> web.Response:
+    """GET /me/TOKEN"""
+    return await render_own(request, None)
+
+
+async def render_own(request: web.Request, fault: Refusal | None) -> web.Response:
+    async with request.app[page.POOL].acquire() as conn:
+        own = await subscriptions.manage(conn, request.app[page.VAULT], token(request))
+        everything = await newsletters.all_(conn)
+    if own is None:
+        return unknown(request)
+    spoken = page.language(request, own.subscriber.language)
+    return page.answer(
+        request,
+        "public/me.html",
+        status=422 if fault else 200,
+        speak=own.subscriber.language,
+        token=token(request),
+        masked=masked(own.address.given),
+        held=own.subscriptions,
+        others=others(own, everything),
+        record=[entry(event) for event in own.record],
+        titles={newsletter.slug: newsletter.title(spoken) for newsletter in everything},
+        fault=render.refusal(fault, spoken) if fault else None,
+        done=request.query.get("done", ""),
+    )
+
+
+def token(request: web.Request) -> str:
+    return request.match_info["token"]
+
+
+def unknown(request: web.Request) -> web.Response:
+    return page.answer(request, "public/unknown.html", status=404)
+
+
+def masked(email: str) -> str:
+    """Enough to know one's own address by, too little for who looks over a shoulder."""
+    local, _, domain = email.rpartition("@")
+    return f"{local[:1]}…\N{WORD JOINER}@{domain}"
+
+
+def others(own: Own, everything: list[Newsletter]) -> list[Newsletter]:
+    """What else there is."""
+    held = {f.newsletter.slug for f in own.subscriptions if f.subscription.state != "left"}
+    return [newsletter for newsletter in everything if newsletter.slug not in held]
+
+
+def entry(event: Event) -> Entry:
+    content = event.content
+    return Entry(
+        content["type"],
+        datetime.fromisoformat(content["at"]),
+        content["newsletter"],
+        (content["notice"] or {}).get("id"),
+        content["evidence"].get("channel"),
+    )
+
+
+async def confirmed(request: web.Request) -> web.Response:
+    """GET /me/TOKEN/confirmed/SLUG: where the button of a confirmation leads."""
+    async with request.app[page.POOL].acquire() as conn:
+        own = await subscriptions.manage(conn, request.app[page.VAULT], token(request))
+    for found in own.subscriptions if own else ():
+        known = found.newsletter.slug == request.match_info["slug"]
+        if known and found.subscription.state == "confirmed":
+            return page.answer(
+                request,
+                "public/confirmed.html",
+                speak=found.subscription.language,
+                token=token(request),
+                newsletter=found.newsletter,
+                notice=found.notice,
+                found=found,
+            )
+    return unknown(request)
+
+
+# POST /me/TOKEN
+
+
+async def act(request: web.Request) -> web.Response:
+    """Do what a button of the page says."""
+    sent = await forms.read(request)
+    async with request.app[page.POOL].acquire() as conn, conn.transaction():
+        keys = request.app[page.VAULT]
+        own = await subscriptions.manage(conn, keys, token(request))
+        fault = await do(conn, keys, own, sent) if own else None
+    if own is None:
+        return unknown(request)
+    if fault is not None:
+        return await render_own(request, fault)
+    query = {"done": forms.one(sent, "action")}
+    if "lang" in request.query:
+        query["lang"] = request.query["lang"]
+    return page.see_other(request, f"/me/{token(request)}", **query)
+
+
+async def do(conn: Connection, keys: Vault, own: Own, sent: Fields) -> Refusal | None:
+    """Why not, if not; nothing is raised inside the transaction."""
+    action = forms.one(sent, "action")
+    try:
+        if action == "leave-all":
+            never_again = forms.one(sent, "never_again") == "yes"
+            await subscriptions.leave_all(conn, keys, own, never_again=never_again)
+        elif action == "leave":
+            await subscriptions.withdraw(conn, await chosen(conn, own, sent), "page", SUBJECT)
+        elif action == "change":
+            found = await chosen(conn, own, sent)
+            language, cadence = forms.one(sent, "lang"), forms.one(sent, "cadence")
+            await subscriptions.change(conn, found, language, cadence)
+        else:
+            return Invalid("Press one of the buttons of the page.")
+    except (Invalid, Unknown) as error:
+        return error
+    return None
+
+
+async def chosen(conn: Connection, own: Own, sent: Fields) -> Found:
+    """The subscription a button speaks of, locked. Raises Unknown."""
+    found = await subscriptions.find(conn, own, forms.one(sent, "newsletter"))
+    if found is None:
+        raise Unknown("You are not subscribed to this newsletter.")
+    return found

@@ -1,0 +1,180 @@
+"""For visitors: the form, what it sends, the words they agree to."""
+
+from dataclasses import dataclass, replace
+
+from aiohttp import web
+
+from mailer import newsletters, notices, render, subscriptions
+from mailer.db import Connection
+from mailer.errors import Conflict, Invalid, Refusal, TooMany, Unknown
+from mailer.newsletters import Newsletter
+from mailer.notices import Notice
+from mailer.web import forms, guard, page
+from mailer.web.forms import Faults, Filled
+
+FORM_VERSION = "hosted/1"
+CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
+PREFLIGHT = {
+    **CORS,
+    "Access-Control-Allow-Methods": "POST",
+    "Access-Control-Allow-Headers": "Accept, Content-Type",
+    "Access-Control-Max-Age": "86400",
+}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a form shows; `languages`: those it can be read in."""
+
+    newsletter: Newsletter
+    notice: Notice
+    languages: tuple[str, ...]
+    version: str = FORM_VERSION
+
+
+async def home(request: web.Request) -> web.Response:
+    """GET /"""
+    async with request.app[page.POOL].acquire() as conn:
+        offered = await newsletters.all_(conn)
+    return page.answer(request, "public/home.html", headers=page.PUBLIC, offered=offered)
+
+
+async def form(request: web.Request) -> web.Response:
+    """GET /form?newsletter=SLUG&lang=xx"""
+    slug = request.query.get("newsletter", "")
+    if not slug:
+        return await home(request)
+    async with request.app[page.POOL].acquire() as conn:
+        shown = await prepare(conn, request, await newsletters.find(conn, slug))
+    cadence = shown.newsletter.cadences[0]
+    return show(request, shown, Filled(cadence=cadence), {}, 200)
+
+
+async def prepare(
+    conn: Connection, request: web.Request, newsletter: Newsletter, wanted: str = ""
+) -> Form:
+    """The form in the language that suits best. Raises Conflict if it lacks a notice."""
+    found = {
+        code: await notices.current(conn, newsletter.id, code) for code in newsletter.languages
+    }
+    ready = {code: notice for code, notice in found.items() if notice is not None}
+    if not ready:
+        raise Conflict(
+            "The newsletter {slug} can't be subscribed to yet: it has no notice.",
+            slug=newsletter.slug,
+        )
+    offered = sorted(ready, key=lambda code: code != newsletter.fallback)
+    asked = request.query.get("lang") or wanted
+    chosen = render.best(asked, request.headers.get("Accept-Language"), offered)
+    return Form(newsletter, ready[chosen], tuple(ready))
+
+
+def show(
+    request: web.Request, shown: Form, given: Filled, faults: Faults, status: int
+) -> web.Response:
+    speak = shown.notice.language
+    spoken = page.language(request, speak)
+    return page.answer(
+        request,
+        "public/form.html",
+        status=status,
+        speak=speak,
+        headers=page.FRAMED,
+        form=shown,
+        newsletter=shown.newsletter,
+        notice=shown.notice,
+        given=given,
+        # Ticked again only by who ticked it, under the very words that stand beside it now.
+        ticked=given.consent and given.notice == shown.notice.id,
+        faults={field: render.refusal(fault, spoken) for field, fault in faults.items()},
+    )
+
+
+# POST /subscribe
+
+
+async def subscribe(request: web.Request) -> web.Response:
+    """The same answer, after the same work, whoever the address is."""
+    given = forms.filled(await forms.read(request))
+    faults: Faults = forms.faults(given)
+    if not faults:
+        refused = await leave_request(request, given)
+        if isinstance(refused, TooMany):
+            return page.refused(request, refused, headers=page.FRAMED, speak=given.language)
+        faults = {refused.field or "form": refused} if refused else {}
+    return await again(request, given, faults) if faults else thanks(request, given)
+
+
+async def leave_request(request: web.Request, given: Filled) -> Refusal | None:
+    """Keep the wish for a worker; why not, if not. Nothing is raised inside the transaction."""
+    keys = request.app[page.VAULT]
+    found = guard.client(request, request.app[page.SETTINGS].trusted_proxies)
+    evidence = {
+        "origin": guard.origin(request),
+        "ip": guard.kept(found, request.app[page.SETTINGS].consent_ip),
+    }
+    known = {name: value for name, value in evidence.items() if value is not None}
+    async with request.app[page.POOL].acquire() as conn, conn.transaction():
+        if refused := await guard.too_many(conn, keys, found):
+            return refused
+        try:
+            language = given.language or (await notices.find(conn, given.notice)).language
+            await subscriptions.request(conn, keys, forms.wish(given, language, known))
+        except (Invalid, Unknown) as error:
+            return error
+    return None
+
+
+def thanks(request: web.Request, given: Filled) -> web.Response:
+    if page.wants_json(request):
+        return web.json_response({"status": "check_inbox"}, status=202)
+    answer = page.see_other(request, "/check-inbox", lang=page.language(request, given.language))
+    answer.headers.update(page.FRAMED)
+    return answer
+
+
+async def again(request: web.Request, given: Filled, faults: Faults) -> web.Response:
+    """The form once more with what was filled in, and what to mend."""
+    spoken = page.language(request, given.language)
+    if page.wants_json(request):
+        said = {field: render.refusal(fault, spoken) for field, fault in faults.items()}
+        return web.json_response({"errors": said}, status=422)
+    try:
+        async with request.app[page.POOL].acquire() as conn:
+            slug = given.newsletters[0] if given.newsletters else ""
+            newsletter = await newsletters.find(conn, slug)
+            shown = await prepare(conn, request, newsletter, given.language)
+    except Refusal:  # no newsletter, no form: what was wrong is all that can be said
+        first = next(iter(faults.values()))
+        return page.refused(request, first, 422, page.FRAMED, given.language)
+    cadence = given.cadence or newsletter.cadences[0]
+    return show(request, shown, replace(given, cadence=cadence), faults, 422)
+
+
+async def preflight(request: web.Request) -> web.Response:
+    """OPTIONS /subscribe: any site may send the form; none may send our visitors' cookies."""
+    return web.Response(status=204, headers=PREFLIGHT)
+
+
+async def share(request: web.Request, response: web.StreamResponse) -> None:
+    """Let scripts of other sites read what POST /subscribe answers, errors too."""
+    if request.path == "/subscribe":
+        response.headers.update({**CORS, "Vary": "Accept, Accept-Language"})
+
+
+async def check_inbox(request: web.Request) -> web.Response:
+    """GET /check-inbox"""
+    hours = request.app[page.SETTINGS].confirm_hours
+    return page.answer(request, "public/check_inbox.html", headers=page.FRAMED, hours=hours)
+
+
+async def notice(request: web.Request) -> web.Response:
+    """GET /notice/ID: one version of the words, for ever."""
+    try:
+        async with request.app[page.POOL].acquire() as conn:
+            shown = await notices.find(conn, request.match_info["id"])
+    except Unknown:  # its own sentence speaks of a form
+        raise Unknown("There is no notice with this number.") from None
+    return page.answer(
+        request, "public/notice.html", speak=shown.language, headers=page.PUBLIC, notice=shown
+    )

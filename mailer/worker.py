@@ -1,0 +1,179 @@
+"""The worker: loops around one step each. Any number of workers share the work.
+
+    admit        requests → subscriptions and confirmation mails
+    letters      mails to one person; on connections of their own, so digests never hold them up
+    digests      mails of the digests being sent
+    feeds        polls those that are due
+    keep house   says that it lives, frees what silent workers hold, ends digests that are done
+
+PostgreSQL's NOTIFY wakes admit, letters and digests at once; without it they look every few
+seconds. On `stop` each loop finishes its step: what is on the wire is settled.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from mailer import digests, feeds, fetch, limits, outbox, smtp, subscriptions
+from mailer.config import Settings
+from mailer.db import Connection, Pool
+from mailer.delivery import Claim, Delivery
+from mailer.feeds import Feed
+from mailer.fetch import Policy
+from mailer.outbox import CHANNEL
+from mailer.vault import Vault
+
+log = logging.getLogger(__name__)
+
+ADMIT_AT_ONCE = 50
+LETTER_CONNECTIONS = 2
+FEEDS_AT_ONCE = 8
+LOOK_SECONDS = 5.0
+FEED_SECONDS = 15.0
+BEAT_SECONDS = 3.0
+FORGET_EVERY = 1200
+"""Beats between looking for counts that are out of date."""
+
+Step = Callable[[], Awaitable[bool]]
+
+
+@dataclass
+class Worker:
+    """One worker."""
+
+    settings: Settings
+    pool: Pool
+    keys: Vault
+    stop: asyncio.Event
+    id: UUID = field(default_factory=uuid4)
+    beats: int = 0
+    feeds: fetch.Session = field(init=False)
+
+    async def run(self) -> None:
+        """Work until `stop` is set."""
+        await self.beat()
+        async with (
+            self.road(LETTER_CONNECTIONS) as letters,
+            self.road(self.settings.smtp_connections) as bulk,
+            fetch.session(
+                self.settings.base_url, Policy(self.settings.feed_networks)
+            ) as self.feeds,
+            self.woken() as wake,
+            asyncio.TaskGroup() as loops,
+        ):
+            to_people = self.delivery(letters, outbox.claim_letters, LETTER_CONNECTIONS)
+            to_readers = self.delivery(bulk, outbox.claim_digests, self.settings.smtp_connections)
+            loops.create_task(self.repeat(self.admit, wake["request"], LOOK_SECONDS))
+            loops.create_task(self.repeat(to_people.step, wake["letters"], LOOK_SECONDS))
+            loops.create_task(self.repeat(to_readers.step, wake["digests"], LOOK_SECONDS))
+            loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
+            loops.create_task(self.repeat(self.beat, asyncio.Event(), BEAT_SECONDS))
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            async with self.pool.acquire() as conn:
+                await outbox.bury(conn, self.id)
+
+    def road(self, connections: int) -> smtp.Road:
+        return smtp.Road(self.settings.smtp, connections, name=self.settings.domain)
+
+    def delivery(self, road: smtp.Road, claim: Claim, connections: int) -> Delivery:
+        return Delivery(
+            self.settings, self.pool, self.keys, road, self.id, claim, self.stop, connections
+        )
+
+    async def repeat(self, step: Step, wake: asyncio.Event, pause: float) -> None:
+        """Step while there is something to do; then wait to be woken, or a while."""
+        while not self.stop.is_set():
+            wake.clear()
+            try:
+                busy = await step()
+            except Exception:  # a worker outlives a database that restarts, and a fault of ours
+                log.exception("a step failed and will be tried again")
+                busy = False
+                await self.rest(asyncio.Event(), random.uniform(0.5, 2))  # noqa: S311 - no secret
+            if not busy:
+                await self.rest(wake, pause)
+
+    async def rest(self, wake: asyncio.Event, seconds: float) -> None:
+        waiting = [asyncio.ensure_future(event.wait()) for event in (wake, self.stop)]
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()
+
+    @asynccontextmanager
+    async def woken(self) -> AsyncIterator[dict[str, asyncio.Event]]:
+        """Events that NOTIFY sets; listening starts anew when its connection is lost."""
+        wake = {name: asyncio.Event() for name in ("request", "letters", "digests")}
+        listening = asyncio.create_task(self.listen(wake))
+        try:
+            yield wake
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+
+    async def listen(self, wake: dict[str, asyncio.Event]) -> None:
+        def heard(*notification: object) -> None:
+            for name in ("request",) if notification[-1] == "request" else ("letters", "digests"):
+                wake[name].set()
+
+        while True:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                async with self.pool.acquire() as conn, listening(conn, heard) as lost:
+                    for event in wake.values():
+                        event.set()  # something may have come before we listened
+                    await lost.wait()
+            log.warning("the database does not answer; listening again soon")
+            await asyncio.sleep(1)
+
+    # steps
+
+    async def admit(self) -> bool:
+        async with self.pool.acquire() as conn, conn.transaction():
+            taken = await subscriptions.admit(
+                conn, self.keys, self.settings.confirm_hours, ADMIT_AT_ONCE
+            )
+        return taken == ADMIT_AT_ONCE
+
+    async def poll(self) -> bool:
+        async with self.pool.acquire() as conn, conn.transaction():
+            due = await feeds.due(conn, FEEDS_AT_ONCE)
+        await asyncio.gather(*(self.poll_one(feed) for feed in due))
+        return len(due) == FEEDS_AT_ONCE
+
+    async def poll_one(self, feed: Feed) -> None:
+        fetched = await fetch.fetch(self.feeds, feed)
+        async with self.pool.acquire() as conn, conn.transaction():
+            await feeds.store(conn, feed, fetched)
+
+    async def beat(self) -> bool:
+        async with self.pool.acquire() as conn, conn.transaction():
+            await outbox.beat(conn, self.id)
+            await digests.finish_done(conn)
+            if self.beats % FORGET_EVERY == 0:
+                await limits.forget_old(conn)
+        self.beats += 1
+        return False
+
+
+@asynccontextmanager
+async def listening(conn: Connection, heard: Callable[..., None]) -> AsyncIterator[asyncio.Event]:
+    """Hear what is notified; the event is set when the connection is lost."""
+    lost = asyncio.Event()
+
+    def end(_: object) -> None:
+        lost.set()
+
+    conn.add_termination_listener(end)
+    await conn.add_listener(CHANNEL, heard)
+    try:
+        yield lost
+    finally:
+        if not conn.is_closed():
+            conn.remove_termination_listener(end)
+            await conn.remove_listener(CHANNEL, heard)

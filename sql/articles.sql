@@ -1,0 +1,64 @@
+-- name: put
+-- A language is kept as the newsletter spells it where it has it, if need be without its region:
+-- en-GB is en to a newsletter in en. What is the same is not written again: then no row comes back.
+insert into article as a
+    (newsletter, feed, external_id, language, title, url, summary, published_at, known)
+select n.id, $2, $3,
+       coalesce(
+           (select l from unnest(n.languages) l
+            where lower(l) in (lower($4), split_part(lower($4), '-', 1))
+            order by length(l) desc
+            limit 1),
+           $4,
+           n.fallback),
+       $5, $6, $7, $8, $9
+from newsletter n
+where n.id = $1
+on conflict (newsletter, external_id) do update
+set language = excluded.language, title = excluded.title, url = excluded.url,
+    summary = excluded.summary, published_at = excluded.published_at
+where (a.language, a.title, a.url, a.summary, a.published_at) is distinct from
+      (excluded.language, excluded.title, excluded.url, excluded.summary, excluded.published_at)
+returning id, xmax = 0 as new;
+
+-- name: id
+select id from article where newsletter = $1 and external_id = $2;
+
+-- name: attach
+-- Its files become these, in this order; how many rows that changed.
+with given as (
+    select f.value, f.ordinality::integer as position
+    from jsonb_array_elements($2::jsonb) with ordinality f
+), gone as (
+    delete from attachment
+    where article = $1 and position > (select count(*) from given)
+    returning 1
+), kept as (
+    insert into attachment as a (article, position, name, url, type, size, language)
+    select $1, position, value ->> 'name', value ->> 'url', value ->> 'type',
+           (value ->> 'size')::bigint, value ->> 'language'
+    from given
+    on conflict (article, position) do update
+    set name = excluded.name, url = excluded.url, type = excluded.type, size = excluded.size,
+        language = excluded.language
+    where (a.name, a.url, a.type, a.size, a.language) is distinct from
+          (excluded.name, excluded.url, excluded.type, excluded.size, excluded.language)
+    returning 1
+)
+select (select count(*) from gone) + (select count(*) from kept);
+
+-- name: attachments -> mailer.articles.Attachment
+select article, position, name, url, type, size, language
+from attachment
+where article = any ($1::bigint[])
+order by article, position;
+
+-- name: among -> mailer.articles.Article
+with latest as (
+    select id from article where feed = $2 order by id desc limit $4
+)
+select id, newsletter, feed, external_id, language, title, url, summary, published_at, seen_at,
+       known
+from article
+where (newsletter = $1 and external_id = any ($3::text[])) or id in (select id from latest)
+order by id;

@@ -1,0 +1,49 @@
+-- name: take_turn -> mailer.consent.Turn
+-- The row's lock orders the events of one subject; clock_timestamp(), because it is read once the
+-- lock is held, so that time never runs backwards along a chain.
+update subject set seq = subject.seq + 1
+where id = $1
+returning (select origin from house), seq, head as prev, clock_timestamp() as at;
+
+-- name: append
+with appended as (
+    insert into consent_event
+        (id, subject, seq, prev, commitment, at, type, newsletter, notice, body)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+)
+update subject set head = $5 where id = $2;
+
+-- name: of_subject -> mailer.consent.Stored
+select id, subject, seq, prev, commitment, at, type, newsletter, notice, body
+from consent_event
+where subject = $1
+order by seq;
+
+-- name: matching -> mailer.consent.Matching
+select e.id, e.subject, e.seq, e.prev, e.commitment, e.at, e.type, e.newsletter, e.notice, e.body,
+       s.dek, p.address
+from consent_event e
+join subject s on s.id = e.subject
+left join subscriber p on p.id = e.subject
+where e.body is not null
+  and s.dek is not null
+  and ($1::text is null or e.newsletter = $1)
+  and ($2::text is null or e.type = $2)
+  and ($3::timestamptz is null or e.at >= $3)
+  and ($4::timestamptz is null or e.at < $4)
+order by e.at, e.id;
+
+-- name: chains -> mailer.consent.Row
+select e.id, e.subject, e.seq, e.prev, e.commitment, e.at, e.type, e.newsletter, e.notice, e.body,
+       s.dek, s.seq as last_seq, s.head
+from consent_event e
+join subject s on s.id = e.subject
+order by e.subject, e.seq;
+
+-- name: headless -> mailer.consent.Headless
+select s.id, s.seq
+from subject s
+where s.seq > 0 and not exists (select from consent_event e where e.subject = s.id);
+
+-- name: erase
+select erase_subject($1);

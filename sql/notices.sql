@@ -1,0 +1,27 @@
+-- name: add -> mailer.notices.Notice
+insert into notice (id, sha256, newsletter, language, wording, controller, purposes, recipients,
+                    retention, withdrawal)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+on conflict do nothing
+returning newsletter, language, wording, controller, purposes, recipients, retention, withdrawal,
+          id, sha256, valid_from;
+
+-- name: current -> mailer.notices.Notice
+select newsletter, language, wording, controller, purposes, recipients, retention, withdrawal,
+       id, sha256, valid_from
+from notice
+where (newsletter = $1 or newsletter is null) and language = $2 and valid_from <= now()
+order by newsletter nulls last, valid_from desc
+limit 1;
+
+-- name: find -> mailer.notices.Notice
+select newsletter, language, wording, controller, purposes, recipients, retention, withdrawal,
+       id, sha256, valid_from
+from notice
+where id = $1;
+
+-- name: all -> mailer.notices.Notice
+select newsletter, language, wording, controller, purposes, recipients, retention, withdrawal,
+       id, sha256, valid_from
+from notice
+order by valid_from, id;

@@ -1,0 +1,12 @@
+-- name: keep_key
+-- Several processes may start at once on a fresh database: the first key stays.
+insert into vault_key (name, wrapped) values ($1, $2) on conflict do nothing;
+
+-- name: keys -> mailer.subjects.VaultKey
+select name, wrapped from vault_key;
+
+-- name: keep
+insert into subject (id, dek) values ($1, $2) on conflict do nothing;
+
+-- name: dek
+select dek from subject where id = $1;

@@ -1,0 +1,100 @@
+-- name: request
+insert into request (id, dek, payload) values ($1, $2, $3);
+
+-- name: take_requests -> mailer.subscriptions.Request
+delete from request
+where id in (
+    select id from request order by created_at limit $1 for update skip locked
+)
+returning id, dek, payload, created_at;
+
+-- name: place
+insert into subscription
+    (subscriber, newsletter, state, language, cadence, notice, handle, expires_at)
+values ($1, $2, 'pending', $3, $4, $5, $6, now() + $7::interval)
+on conflict (subscriber, newsletter) do nothing;
+
+-- name: placed -> mailer.subscriptions.Subscription
+select id, subscriber, newsletter, state, language, cadence, notice, handle, asked_at, mailed_at,
+       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, paused_until
+from subscription
+where subscriber = $1 and newsletter = $2
+for update;
+
+-- name: lock -> mailer.subscriptions.Subscription
+select id, subscriber, newsletter, state, language, cadence, notice, handle, asked_at, mailed_at,
+       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, paused_until
+from subscription
+where id = $1
+for update;
+
+-- name: by_handle -> mailer.subscriptions.Subscription
+select id, subscriber, newsletter, state, language, cadence, notice, handle, asked_at, mailed_at,
+       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, paused_until
+from subscription
+where handle = $1;
+
+-- name: of_subscriber -> mailer.subscriptions.Subscription
+select id, subscriber, newsletter, state, language, cadence, notice, handle, asked_at, mailed_at,
+       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, paused_until
+from subscription
+where subscriber = $1
+order by id;
+
+-- name: is_recent
+select $1::timestamptz > now() - $2::interval;
+
+-- name: mailed_lately
+select count(*) from subscription
+where subscriber = $1 and mailed_at > now() - $2::interval;
+
+-- name: ask
+-- A new asking begins (and earlier links end) unless a mailed link of the same words still holds.
+update subscription
+set state = 'pending', notice = $2, language = $3, cadence = $4,
+    asked_at = case when state = 'pending' and mailed_at is not null and expires_at > now()
+                         and notice = $2 then asked_at else now() end,
+    expires_at = now() + $5::interval, mailed_at = now(), unanswered = unanswered + 1
+where id = $1;
+
+-- name: told
+update subscription set mailed_at = now() where id = $1;
+
+-- name: seconds_since_mailed
+select extract(epoch from now() - mailed_at)::integer from subscription where id = $1;
+
+-- name: confirm
+-- The person answered: the caps on asking begin anew.
+update subscription
+set state = 'confirmed', confirmed_at = now(), mailed_at = null, unanswered = 0
+where id = $1;
+
+-- name: speak
+-- The language of the letters that are not about one newsletter.
+update subscriber set language = $2 where id = $1;
+
+-- name: leave
+update subscription set state = 'left', left_at = now() where id = $1;
+
+-- name: remove
+delete from subscription where id = $1;
+
+-- name: change
+update subscription set language = $2, cadence = $3 where id = $1;
+
+-- name: counts -> mailer.subscriptions.Count
+select n.slug as newsletter, s.language, s.state, count(*)::integer as count
+from subscription s
+join newsletter n on n.id = s.newsletter
+group by n.slug, s.language, s.state
+order by n.slug, s.language, s.state;
+
+-- name: listing -> mailer.subscriptions.ListedRow
+select s.subscriber, k.dek, p.address, n.slug as newsletter, s.state, s.language, s.cadence,
+       s.confirmed_at, s.left_at
+from subscription s
+join newsletter n on n.id = s.newsletter
+join subscriber p on p.id = s.subscriber
+join subject k on k.id = p.id
+where $1::text is null or n.slug = $1
+order by s.id;

@@ -1,0 +1,176 @@
+"""The commands, each as a process of its own: what they print, and how they end."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from mailer import cli, vault
+from mailer.cli import ROOMS
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+PYTHON = (sys.executable, "-m", "mailer")
+
+NOTICE = (
+    "--wording", "Yes, write to me.", "--controller", "Example Rights Watch",
+    "--purpose", "the digest", "--recipients", "nobody", "--retention", "until you leave",
+    "--withdrawal", "one click",
+)  # fmt: skip
+
+
+@pytest.fixture
+def mailer(database_url: str, tmp_path: Path) -> Run:
+    """Run `mailer …` on this test's database."""
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(Path(cli.__file__).parents[2]),
+        "MAILER_DATABASE_URL": database_url,
+        "MAILER_DATA_DIR": str(tmp_path),
+        "MAILER_SECRET_KEY": vault.new_master(),
+    }
+
+    def run(*args: str, given: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            (*PYTHON, *args), input=given, env={**environ, **more}, cwd=tmp_path,
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+def done(finished: subprocess.CompletedProcess[str]) -> str:
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def set_up(mailer: Run) -> None:
+    done(mailer("newsletter", "add", "weekly", "--title", "en=Weekly", "--title", "ru=Неделя"))
+    for language in ("en", "ru"):
+        done(mailer("notice", "add", "--language", language, *NOTICE))
+
+
+def article(**more: object) -> str:
+    return json.dumps(
+        {"external_id": "660", "language": "en", "title": "Order 660",
+         "url": "https://site.example.org/660", "summary": "<p>What it says.</p>", **more}
+    )  # fmt: skip
+
+
+def test_help_lists_every_command_and_imports_none(mailer: Run) -> None:
+    listed = done(mailer("--help"))
+    assert all(name in listed for name in ROOMS)
+    assert not listed.startswith("Traceback")
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_each_command_of_the_contents_is_there(name: str) -> None:
+    found = cli.contents.get_command(None, name)  # type: ignore[arg-type]  # it needs no context
+    assert found is not None
+    assert found.name == name
+
+
+def test_the_road_by_command_from_newsletter_to_preview(mailer: Run, tmp_path: Path) -> None:
+    set_up(mailer)
+    listed = json.loads(done(mailer("newsletter", "list", "--json")))
+    assert listed[0]["titles"] == {"en": "Weekly", "ru": "Неделя"}
+    notices = json.loads(done(mailer("notice", "list", "--json")))
+    assert [n["language"] for n in notices] == ["en", "ru"]
+    assert json.loads(done(mailer("article", "add", "weekly", "--json", given=article())))["new"]
+    again = done(mailer("article", "add", "weekly", "--json", given=article(title="Order No. 660")))
+    assert json.loads(again) == {"id": 1, "new": False, "changed": True}
+    assert "1 articles" in done(mailer("digest", "create", "weekly"))
+    done(mailer("digest", "preview", "weekly", "1", "--out", str(tmp_path / "out")))
+    assert "Order No. 660" in (tmp_path / "out" / "weekly-1-en.txt").read_text()
+    assert json.loads(done(mailer("digest", "status", "weekly", "1", "--json")))["state"] == "draft"
+    assert done(mailer("consent", "verify")).startswith("2 events")
+
+
+def test_people_are_imported_shown_suppressed_and_erased(mailer: Run, tmp_path: Path) -> None:
+    set_up(mailer)
+    file = tmp_path / "people.csv"
+    file.write_text("\ufeffName,Email\r\nAnna,anna@example.org\nBoris,not an address\r\n")
+    imported = mailer("subscribers", "import", str(file), "--newsletter", "weekly")
+    assert imported.returncode == 1
+    assert "line 3: Enter an e-mail address" in imported.stderr
+    assert "1 people will be asked" in imported.stdout
+    assert "not an address" not in imported.stderr
+    done(mailer("suppress", "add", "vera@example.org"))
+    checked = json.loads(done(mailer("suppress", "check", "Vera@example.org", "--json")))
+    assert checked == {"suppressed": True, "reason": "staff"}
+    done(mailer("suppress", "remove", "vera@example.org"))
+    assert mailer("suppress", "remove", "vera@example.org").returncode == 1
+    assert mailer("person", "erase", "vera@example.org", "--yes").returncode == 1
+
+
+def test_an_export_with_addresses_wants_a_reason_and_is_recorded(
+    mailer: Run, tmp_path: Path
+) -> None:
+    set_up(mailer)
+    refused = mailer("consent", "export", "--with-addresses")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "--reason" in refused.stderr
+    out = tmp_path / "consent.jsonl"
+    done(mailer("consent", "export", "--format", "jsonl", "--out", str(out)))
+    assert out.stat().st_mode & 0o777 == 0o600
+    types = [json.loads(line)["type"] for line in out.read_text().splitlines()]
+    assert types == ["notice.published", "notice.published"]
+    exported = json.loads(done(mailer("consent", "export", "--format", "jsonl")).splitlines()[-1])
+    assert exported["type"] == "staff.exported"
+    assert exported["evidence"]["rows"] == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "said"),
+    [
+        (("newsletter", "show", "nosuch"), 1, "There is no newsletter nosuch."),
+        (("newsletter", "add", "UPPER", "--title", "en=T"), 1, "small letters"),
+        (("newsletter", "add", "x", "--title", "T"), 2, "LANG=TITLE"),
+        (("digest", "create", "nosuch"), 1, "There is no newsletter"),
+        (("digest", "status", "x", "notanumber"), 2, "notanumber"),
+        (("nosuch",), 2, "No such command"),
+        (("article", "add", "nosuch"), 1, "JSON"),
+        (("feed", "remove", "7"), 1, "There is no feed 7"),
+    ],
+)
+def test_what_is_refused_ends_with_a_sentence_and_its_status(
+    mailer: Run, args: Sequence[str], status: int, said: str
+) -> None:
+    finished = mailer(*args)
+    assert finished.returncode == status
+    assert said in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert finished.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["serve", "work"])
+def test_what_stays_refuses_to_start_without_a_key_of_its_own(mailer: Run, command: str) -> None:
+    finished = mailer(command, MAILER_SECRET_KEY="")
+    assert finished.returncode == 1
+    assert "MAILER_SECRET_KEY is not set" in finished.stderr
+
+
+def test_another_key_than_the_database_was_written_with_is_refused(mailer: Run) -> None:
+    set_up(mailer)
+    finished = mailer("newsletter", "list", MAILER_SECRET_KEY=vault.new_master())
+    assert finished.returncode == 1
+    assert "MAILER_SECRET_KEY is not the key" in finished.stderr
+
+
+def test_a_database_that_does_not_answer_is_said_without_its_password(mailer: Run) -> None:
+    away = "postgresql://mailer:hunter2@127.0.0.1:1/mailer"
+    finished = mailer("newsletter", "list", MAILER_DATABASE_URL=away)
+    assert finished.returncode == 1
+    assert "MAILER_DATABASE_URL" in finished.stderr
+    assert "hunter2" not in finished.stderr
+
+
+def test_check_names_each_thing_and_fails_for_what_is_missing(mailer: Run) -> None:
+    finished = mailer("check")
+    assert finished.returncode == 1
+    assert "ok    database" in finished.stdout
+    assert "FAIL  MAILER_CONTROLLER: is not set" in finished.stdout
+    assert "FAIL  mail server: MAILER_SMTP_URL is not set" in finished.stdout

@@ -1,0 +1,194 @@
+"""Delivery: what becomes of mails with each verdict, and who is left out at the last moment."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from mailer import address, consent, delivery, outbox, people, subscriptions, suppressions
+from mailer.config import Settings
+from mailer.db import Connection, Pool
+from mailer.delivery import Delivery
+from mailer.smtp import RoadClosed, Verdict
+from mailer.vault import Vault
+from tests import world
+from tests.world import ANNA, BORIS, VERA
+
+
+def verdict(kind: str, reply: str = "said") -> Verdict:
+    code = {"sent": 250, "later": 450, "never": 550}[kind]
+    return Verdict(kind, "rcpt", code, None, reply, "smtp://test")  # type: ignore[arg-type]
+
+
+@dataclass
+class Answers:
+    """In place of a road: answers in turn, and remembers what it was handed."""
+
+    turns: list[Verdict | RoadClosed]
+    handed: list[tuple[bytes, str, str]] = field(default_factory=list)
+
+    async def send(self, mail: bytes, sender: str, recipient: str) -> Verdict:
+        answer = self.turns.pop(0) if self.turns else verdict("sent")
+        if isinstance(answer, RoadClosed):
+            raise answer
+        self.handed.append((mail, sender, recipient))
+        return answer
+
+
+@dataclass
+class Post:
+    """A delivery of letters on answers given beforehand."""
+
+    settings: Settings
+    pool: Pool
+    vault: Vault
+    conn: Connection
+
+    async def round(self, *turns: Verdict | RoadClosed, stop: bool = False) -> Answers:
+        answers, worker, end = Answers(list(turns)), uuid4(), asyncio.Event()
+        if stop:
+            end.set()
+        await outbox.beat(self.conn, worker)
+        await Delivery(
+            self.settings,
+            self.pool,
+            self.vault,
+            answers,  # type: ignore[arg-type]  # all that a delivery asks of a road
+            worker,
+            outbox.claim_letters,
+            end,
+            1,
+        ).step()
+        return answers
+
+    async def states(self) -> Sequence[tuple[str, int]]:
+        rows = await self.conn.fetch("select state, attempts from outbox order by id")
+        return [(row["state"], row["attempts"]) for row in rows]
+
+
+@pytest.fixture
+def post(settings: Settings, pool: Pool, vault: Vault, conn: Connection) -> Post:
+    return Post(settings, pool, vault, conn)
+
+
+async def ask(post: Post, *emails: str) -> None:
+    weekly = await world.make(post.conn, post.vault)
+    for email in emails:
+        await world.ask(post.conn, post.vault, weekly.wish(email))
+
+
+async def test_what_the_server_took_is_sent_and_its_words_are_evidence(post: Post) -> None:
+    await ask(post, ANNA)
+    answers = await post.round(verdict("sent", "2.0.0 queued as 4711"))
+    assert await post.states() == [("sent", 1)]
+    assert [recipient for _, _, recipient in answers.handed] == [ANNA]
+    record = (await people.find(post.conn, post.vault, ANNA)).record
+    sent, accepted = (event.content["evidence"] for event in record[-2:])
+    assert accepted["reply"] == "2.0.0 queued as 4711"
+    assert len(sent["mail_sha256"]) == len(sent["template_sha256"]) == 64
+
+
+async def test_later_waits_and_never_ends(post: Post) -> None:
+    await ask(post, ANNA, BORIS)
+    await post.round(verdict("later"), verdict("never"))
+    assert await post.states() == [("waiting", 1), ("failed", 1)]
+    due = await post.conn.fetchval("select min(due_at) - now() from outbox where state = 'waiting'")
+    assert timedelta(minutes=3) < due < timedelta(minutes=7)
+    record = (await people.find(post.conn, post.vault, BORIS)).record
+    assert record[-1].content["type"] == "confirmation.failed"
+
+
+async def test_a_confirmation_gives_up_after_four_hours(post: Post) -> None:
+    await ask(post, ANNA)
+    await post.conn.execute("update outbox set created_at = now() - interval '4 hours 1 minute'")
+    await post.round(verdict("later"))
+    assert await post.states() == [("failed", 1)]
+
+
+async def test_a_closed_road_ends_the_round_and_costs_no_attempt(post: Post) -> None:
+    await ask(post, ANNA, BORIS, VERA)
+    answers = await post.round(verdict("sent"), RoadClosed("closed"))
+    assert await post.states() == [("sent", 1), ("waiting", 0), ("waiting", 0)]
+    assert len(answers.handed) == 1
+
+
+async def test_a_worker_that_is_to_stop_begins_no_mail(post: Post) -> None:
+    await ask(post, ANNA)
+    answers = await post.round(stop=True)
+    assert await post.states() == [("waiting", 0)]
+    assert answers.handed == []
+
+
+async def test_whoever_was_suppressed_or_forgotten_since_gets_nothing(post: Post) -> None:
+    await ask(post, ANNA, BORIS, VERA)
+    await suppressions.add(post.conn, post.vault, address.parse(ANNA), "person")
+    own = await people.find(post.conn, post.vault, BORIS)
+    await people.erase(post.conn, post.vault, own, never_again=False, actor="subject")
+    token = await world.link(post.conn, post.vault, VERA, "leave")
+    await subscriptions.leave(post.conn, post.vault, token, "page")
+    answers = await post.round()
+    assert answers.handed == []
+    assert await post.states() == [("dropped", 1), ("dropped", 1)]
+
+
+async def test_each_reader_has_links_of_their_own_and_the_same_words(post: Post) -> None:
+    await ask(post, ANNA, BORIS)
+    (first, _, _), (second, _, _) = (await post.round()).handed
+    for mail, email in ((first, ANNA), (second, BORIS)):
+        token = await world.link(post.conn, post.vault, email, "confirm")
+        assert token.encode() in mail.replace(b"=\r\n", b"")
+        assert email.encode() in mail
+    other = await world.link(post.conn, post.vault, BORIS, "confirm")
+    assert other.encode() not in first.replace(b"=\r\n", b"")
+
+
+async def test_the_message_id_is_the_same_at_each_try(post: Post) -> None:
+    def message_id(mail: bytes) -> bytes:
+        return next(line for line in mail.split(b"\r\n") if line.startswith(b"Message-ID"))
+
+    await ask(post, ANNA)
+    first = (await post.round(verdict("later"))).handed[0][0]
+    await post.conn.execute("update outbox set due_at = now()")
+    second = (await post.round()).handed[0][0]
+    assert message_id(first) == message_id(second)
+
+
+async def test_a_rate_is_kept_by_all_workers_together(post: Post) -> None:
+    post.settings = replace(post.settings, rate=10.0)
+    await ask(post, *(f"reader{n}@example.org" for n in range(12)))
+    began = asyncio.get_running_loop().time()
+    await post.round()
+    await post.round()
+    # Ten turns were taken by the first round: the second waits for them to pass.
+    assert asyncio.get_running_loop().time() - began >= 0.9
+
+
+async def test_a_mail_that_cannot_be_composed_holds_up_no_other(post: Post) -> None:
+    await ask(post, ANNA)
+    other = await world.make(post.conn, post.vault, "other")
+    await world.ask(post.conn, post.vault, other.wish(BORIS))
+    broken = {"titles": {"en": "Rights\nBcc: everyone", "ru": "П"}}
+    await post.conn.execute(
+        "update newsletter set titles = $1 where slug = 'weekly'", broken["titles"]
+    )
+    answers = await post.round()
+    assert [recipient for _, _, recipient in answers.handed] == [BORIS]
+    assert sorted(await post.states()) == [("sent", 1), ("waiting", 1)]
+
+
+def test_tries_come_later_and_later_and_not_in_a_wave() -> None:
+    minutes = [delivery.delay(n) / timedelta(minutes=1) for n in range(1, 9)]
+    for got, planned in zip(minutes, (*delivery.RETRY_MINUTES, 240), strict=True):
+        assert planned * 0.8 <= got <= planned * 1.2
+    assert len({delivery.delay(1) for _ in range(20)}) > 1
+
+
+async def test_events_of_a_mailed_confirmation_verify(post: Post) -> None:
+    await ask(post, ANNA)
+    await post.round()
+    async with post.conn.transaction():
+        seen = consent.Verification()
+        assert [f async for f in consent.verify(post.conn, post.vault, seen)] == []

@@ -1,0 +1,197 @@
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from babel.messages.catalog import Message
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import UndefinedError
+
+from mailer import render, resources
+from mailer.errors import Invalid
+
+AT = datetime(2026, 3, 3, 21, 5, tzinfo=UTC)
+MJML = "<mjml><mj-body><mj-section><mj-column>{}</mj-column></mj-section></mj-body></mjml>"
+
+
+@pytest.fixture
+def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of templates made by the test; translations stay the real ones."""
+    (tmp_path / "translations").symlink_to(resources("templates") / "translations")
+    monkeypatch.setattr(render, "resources", lambda name: tmp_path)
+    render.environment.cache_clear()
+    yield tmp_path
+    render.environment.cache_clear()
+
+
+def test_html_is_escaped_and_text_is_not(templates: Path) -> None:
+    for name in ("a.html", "a.txt"):
+        (templates / name).write_text("{{ title }}")
+    assert render.page("a.html", "en", title="<b> & {{ x }}") == "&lt;b&gt; &amp; {{ x }}"
+    assert render.text("a.txt", "en", title="<b> & {{ x }}") == "<b> & {{ x }}"
+
+
+def test_a_value_that_was_forgotten_is_an_error(templates: Path) -> None:
+    (templates / "a.html").write_text("{{ titel }}")
+    with pytest.raises(UndefinedError, match="titel"):
+        render.page("a.html", "en", title="x")
+
+
+def test_sentences_filters_and_globals_speak_the_language(templates: Path) -> None:
+    (templates / "a.txt").write_text(
+        "{{ _('size unknown') }}|{{ at|date }}|{{ 311296|size }}|{{ 'ru'|language_name }}"
+        "|{{ lang }}|{{ dir }}|{{ translate('KB') }}"
+    )
+    assert render.text("a.txt", "en", at=AT) == (
+        "size unknown|March 3, 2026|304\N{NO-BREAK SPACE}KB|Russian|en|ltr|KB"
+    )
+    assert render.text("a.txt", "ru", at=AT) == (
+        "размер неизвестен|3 марта 2026\N{NARROW NO-BREAK SPACE}г.|304\N{NO-BREAK SPACE}КБ"
+        "|русский|ru|ltr|КБ"
+    )
+
+
+def test_a_language_without_a_catalogue_gets_english_and_its_own_direction(templates: Path) -> None:
+    (templates / "a.txt").write_text("{{ lang }} {{ dir }} {{ _('size unknown') }}")
+    assert render.text("a.txt", "fa", at=AT) == "fa rtl size unknown"
+
+
+def test_two_languages_do_not_disturb_one_another(templates: Path) -> None:
+    (templates / "a.txt").write_text("{{ _('size unknown') }}")
+    said = [render.text("a.txt", language) for language in ("en", "ru", "en")]
+    assert said == ["size unknown", "размер неизвестен", "size unknown"]
+
+
+def test_dates_may_be_told_in_a_time_zone() -> None:
+    assert render.date_and_time(AT, "en") == "March 3, 2026, 21:05 UTC"
+    assert render.date(AT, "en", ZoneInfo("Asia/Tokyo")) == "March 4, 2026"
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 KB"),
+        (311_296, "304 KB"),
+        (1_048_576, "1 MB"),
+        (1_600_000, "1.5 MB"),
+        (999_999_999, "954 MB"),
+        (10**13, "9,313 GB"),
+        (None, "size unknown"),
+    ],
+)
+def test_sizes_are_said_for_people(count: int | None, said: str) -> None:
+    assert render.size(count, "en").replace("\N{NO-BREAK SPACE}", " ") == said
+
+
+@pytest.mark.parametrize(
+    "code", ["", "x", "zz", "../etc", "en_US.UTF-8", "ru-RU-x", "\0", "a" * 99]
+)
+def test_odd_language_codes_name_themselves(code: str) -> None:
+    assert render.language_name(code, "en") is not None
+    assert render.direction(code) == "ltr"
+
+
+def test_a_refusal_is_translated_before_its_values_are_filled_in() -> None:
+    error = Invalid("Enter an e-mail address such as name@example.org.", field="email")
+    assert (
+        render.refusal(error, "ru") == "Укажите адрес электронной почты, например name@example.org."
+    )
+    assert (
+        render.refusal(Invalid("{name} is no name.", name="{field}"), "ru") == "{field} is no name."
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "accept", "chosen"),
+    [
+        ("ru", None, "ru"),
+        ("RU", "en", "ru"),
+        ("ru-RU", "en", "ru"),
+        ("xx", "ru;q=0.8, en;q=0.9", "en"),
+        (None, "de, ru-RU;q=0.9, en;q=0.8", "ru"),
+        (None, "ru;q=0, en;q=0.1", "en"),
+        (None, ";;;q=x,,=", "en"),
+        (None, "*", "en"),
+        (None, None, "en"),
+    ],
+)
+def test_the_language_is_the_one_asked_for_else_the_browsers(
+    wanted: str | None, accept: str | None, chosen: str
+) -> None:
+    assert render.best(wanted, accept, ("en", "ru")) == chosen
+
+
+@given(st.text())
+def test_no_header_breaks_the_choice(header: str) -> None:
+    assert render.best(header, header, ("en", "ru")) in ("en", "ru")
+
+
+def test_mjml_becomes_html_in_which_values_are_escaped(templates: Path) -> None:
+    (templates / "a.mjml").write_text(MJML.format("<mj-text>{{ title }}</mj-text>"))
+    made = render.mjml("a.mjml", "en", title="<mj-raw>x</mj-raw> & {{ y }}")
+    assert "&lt;mj-raw&gt;x&lt;/mj-raw&gt; &amp; {{ y }}" in made
+    assert "<table" in made
+
+
+@pytest.mark.parametrize(
+    "inside",
+    ["<mj-txt>a</mj-txt>", "<mj-text><mj-buton>a</mj-buton></mj-text>", "<mj-text>a", "<mj-foo/>"],
+)
+def test_what_mjml_does_not_know_is_refused(templates: Path, inside: str) -> None:
+    (templates / "a.mjml").write_text(MJML.format(inside))
+    with pytest.raises(render.BadTemplate, match=r"a\.mjml"):
+        render.mjml("a.mjml", "en")
+
+
+def test_no_mail_asks_a_third_party_for_fonts(templates: Path) -> None:
+    (templates / "a.mjml").write_text(MJML.format("<mj-text font-family='Roboto'>a</mj-text>"))
+    assert "//fonts" not in render.mjml("a.mjml", "en")
+
+
+# translations
+
+
+def sentences() -> Iterator[str]:
+    """Every sentence of our templates; of a plural pair the first."""
+    found = extract_from_dir(
+        str(resources("templates")),
+        [("**.html", "jinja2"), ("**.txt", "jinja2"), ("**.mjml", "jinja2")],
+        {"**": {"newstyle_gettext": "true", "trim_blocks": "true", "silent": "false"}},
+        keywords={"_": None, "gettext": None, "ngettext": (1, 2), "translate": None},
+    )
+    for _, _, message, _, _ in found:
+        yield message if isinstance(message, str) else message[0]
+
+
+def messages(language: str) -> list[Message]:
+    with (resources("templates") / "translations" / f"{language}.po").open("rb") as source:
+        return [m for m in read_po(source, language) if m.id]
+
+
+def forms(said: str | Sequence[str] | None) -> list[str]:
+    return [said] if isinstance(said, str) else list(said or ())
+
+
+@pytest.mark.parametrize("language", render.LANGUAGES[1:])
+def test_every_sentence_of_the_templates_is_translated(language: str) -> None:
+    known = {forms(m.id)[0] for m in messages(language)}
+    assert set(sentences()) - known == set()
+
+
+@pytest.mark.parametrize("language", render.LANGUAGES[1:])
+def test_translations_are_whole_and_have_the_same_places_for_values(language: str) -> None:
+    places = re.compile(r"%\(\w+\)s|\{\w+\}")
+    for message in messages(language):
+        strings = forms(message.string)
+        assert strings, message.id
+        assert all(strings), message.id
+        assert not message.fuzzy, message.id
+        wanted = set(places.findall(forms(message.id)[-1]))
+        assert all(set(places.findall(string)) == wanted for string in strings), message.id
