@@ -1,6 +1,8 @@
 """Delivery: one step that takes mails from the outbox, sends them and says what became of them.
 
-    claim, commit → compose → send (no transaction open) → settle, commit
+    claim, commit → compose → attest, commit → send (no transaction open) → settle, commit
+
+To attest is to put on record that a confirmation is being mailed, before anybody can answer it.
 
 Whoever left, was erased or suppressed since the mail was put is found out in the transaction that
 claims it. A closed road (no connection, no login, 421) ends the round and costs no mail an attempt.
@@ -9,10 +11,10 @@ claims it. A closed road (no connection, no login, 421) ends the round and costs
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -41,6 +43,7 @@ from mailer.mime import Mould
 from mailer.newsletters import Newsletter
 from mailer.outbox import Claimed
 from mailer.smtp import Road, RoadClosed, Verdict
+from mailer.subscriptions import Testimony
 from mailer.tokens import Purpose, Token
 from mailer.vault import Subject, Vault
 
@@ -60,11 +63,21 @@ MAILS_A_CONNECTION = 10
 """In one step: few, so that little is on the way when a worker dies."""
 
 MOULDS_MOST = 200
-SETTLE_AGAIN_SECONDS = 1.0
+AGAIN_SECONDS = 1.0
+UNHEARD = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.OperatorInterventionError,
+)
+"""The database is away, starting or stopping, or took back a transaction: it may hear us yet."""
+
 UNFIT = Verdict("later", "mail", 0, None, "it could not be sent", "")
 
 Claim: TypeAlias = Callable[[Connection, UUID, int], Awaitable[list[Claimed]]]
 Compiled: TypeAlias = tuple[Newsletter, Mould]
+Settled: TypeAlias = Literal["sent", "failed"]
 
 
 @dataclass(frozen=True)
@@ -106,6 +119,7 @@ class Delivery:
             ready, wait = await self.take(conn)
         if not ready:
             return False
+        ready = await self.attest(ready)
         await asyncio.sleep(wait)
         outcomes = await self.send_all(ready)
         await self.settle_all(outcomes)
@@ -133,7 +147,10 @@ class Delivery:
             newsletter, mould = await self.compose(conn, mail, subject)
         except (Refusal, render.BadTemplate, LookupError, ValueError, AssertionError):
             log.exception("mail %s can't be composed", mail.id)
-            await self.later(conn, mail, "it could not be composed")
+            if has_time(mail):
+                await outbox.defer(conn, mail.id, delay(mail.attempts), UNFIT.reply)
+            else:
+                await outbox.settle(conn, mail.id, "failed", UNFIT.reply)
             return None
         return Ready(mail, subject, to, mould, newsletter)
 
@@ -180,6 +197,32 @@ class Delivery:
         asked = [e.content for e in events if e.content["type"] == "subscription.requested"]
         return next((e["evidence"].get("origin") for e in reversed(asked)), None)
 
+    # attest
+
+    async def attest(self, ready: Sequence[Ready]) -> list[Ready]:
+        """Put new confirmations on record; what is left to send: not to those forgotten by now."""
+        new = [each for each in ready if each.mail.kind == "confirm" and not each.mail.attested]
+        if not new:
+            return list(ready)
+        forgotten: set[int] = set()
+
+        async def record(conn: Connection) -> None:
+            forgotten.clear()
+            for each in sorted(new, key=lambda each: each.mail.subscription):
+                if await self.testify(conn, each, "confirmation.sent", mailed(each)):
+                    await outbox.attest(conn, each.mail.id)
+                else:
+                    forgotten.add(each.mail.id)
+
+        await self.surely(record)
+        return [each for each in ready if each.mail.id not in forgotten]
+
+    async def testify(
+        self, conn: Connection, ready: Ready, type_: Testimony, evidence: Mapping[str, object]
+    ) -> bool:
+        held = ready.mail.subscription
+        return await subscriptions.mailed(conn, self.keys, held, type_, evidence)
+
     # send
 
     async def send_all(self, ready: Sequence[Ready]) -> list[Sent]:
@@ -217,56 +260,61 @@ class Delivery:
     # settle
 
     async def settle_all(self, outcomes: Sequence[Sent]) -> None:
-        """What was sent was sent: it is said until the database hears it."""
+        """In the order in which everybody locks subscriptions, so that nobody waits in a ring."""
+
+        async def settle(conn: Connection) -> None:
+            for outcome in sorted(outcomes, key=lambda outcome: outcome.ready.mail.subscription):
+                await self.settle(conn, outcome)
+
+        await self.surely(settle)
+
+    async def surely(self, what: Callable[[Connection], Awaitable[None]]) -> None:
+        """What was sent was sent: it is said in one transaction until the database hears it."""
         while True:
             try:
                 async with self.pool.acquire() as conn, conn.transaction():
-                    for outcome in outcomes:
-                        await self.settle(conn, outcome)
-            except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
-                log.warning("the database does not answer; %s mails to settle", len(outcomes))
-                await asyncio.sleep(SETTLE_AGAIN_SECONDS)
+                    await what(conn)
+            except UNHEARD:
+                log.warning("the database does not answer; saying it again soon")
+                await asyncio.sleep(AGAIN_SECONDS)
             else:
                 return
 
     async def settle(self, conn: Connection, outcome: Sent) -> None:
         mail, verdict = outcome.ready.mail, outcome.verdict
-        final = True
-        match verdict:
-            case None:
-                await outbox.release(conn, [mail.id], ROAD_CLOSED)
-                return
-            case Verdict(kind="sent"):
-                await outbox.settle(conn, mail.id, "sent", verdict.reply)
-            case Verdict(kind="never"):
-                await outbox.settle(conn, mail.id, "failed", verdict.reply)
-            case _:
-                final = await self.later(conn, mail, verdict.reply)
-        if final and mail.kind == "confirm":
-            await self.testify(conn, outcome.ready, verdict)
-
-    async def later(self, conn: Connection, mail: Claimed, reply: str) -> bool:
-        """Try again after a while, unless it was long enough; whether it was."""
-        if datetime.now(UTC) - mail.created_at < PATIENCE[mail.kind]:
-            await outbox.defer(conn, mail.id, delay(mail.attempts), reply)
-            return False
-        await outbox.settle(conn, mail.id, "failed", reply)
-        return True
-
-    async def testify(self, conn: Connection, ready: Ready, verdict: Verdict) -> None:
-        """What was mailed and what the server said of it belongs to the consent record."""
-        mailed = {
-            "message_id": ready.mould.message_id(ready.mail.message),
-            "mail_sha256": ready.mould.sha256.hex(),
-            "template_sha256": render.source_sha256("mail/confirm"),
-        }
-        said = {"server": verdict.server, "code": verdict.code, "reply": verdict.reply}
-        held = ready.mail.subscription
-        await subscriptions.mailed(conn, self.keys, held, "confirmation.sent", mailed)
-        if verdict.kind == "sent":
-            await subscriptions.mailed(conn, self.keys, held, "confirmation.accepted", said)
+        if verdict is None:
+            await outbox.release(conn, [mail.id], ROAD_CLOSED)
+        elif verdict.kind == "later" and has_time(mail):
+            await outbox.defer(conn, mail.id, delay(mail.attempts), verdict.reply)
         else:
-            await subscriptions.mailed(conn, self.keys, held, "confirmation.failed", said)
+            # The consent record first: whoever erases a person locks the subscription and then
+            # its mails, and so do we.
+            if mail.kind == "confirm":
+                await self.testify(conn, outcome.ready, answer(verdict), said(verdict))
+            state: Settled = "sent" if verdict.kind == "sent" else "failed"
+            await outbox.settle(conn, mail.id, state, verdict.reply)
+
+
+def has_time(mail: Claimed) -> bool:
+    """Whether trying again later is of use to anybody."""
+    return datetime.now(UTC) - mail.created_at < PATIENCE[mail.kind]
+
+
+def mailed(ready: Ready) -> Mapping[str, object]:
+    """What the consent record keeps of a confirmation that is being mailed."""
+    return {
+        "message_id": ready.mould.message_id(ready.mail.message),
+        "mail_sha256": ready.mould.sha256.hex(),
+        "template_sha256": render.source_sha256("mail/confirm"),
+    }
+
+
+def answer(verdict: Verdict) -> Testimony:
+    return "confirmation.accepted" if verdict.kind == "sent" else "confirmation.failed"
+
+
+def said(verdict: Verdict) -> Mapping[str, object]:
+    return {"server": verdict.server, "code": verdict.code, "reply": verdict.reply}
 
 
 def tokens_of(ready: Ready) -> dict[Purpose, Token]:

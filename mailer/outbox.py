@@ -26,7 +26,8 @@ STATES = ("waiting", "sent", "failed", "dropped")
 class Claimed:
     """A mail taken, and what is needed to compose it; `dek` wrapped, `address` sealed.
 
-    `wanted`: whether its subscription is still in the state that the mail was put for.
+    `attested`: whether the consent record has it already that it was mailed. `wanted`: whether its
+    subscription is still in the state that the mail was put for.
     """
 
     id: int
@@ -34,6 +35,7 @@ class Claimed:
     digest: int | None
     message: UUID
     attempts: int
+    attested: bool
     created_at: datetime
     subscription: int
     newsletter: int
@@ -73,6 +75,11 @@ async def claim_letters(conn: Connection, worker: UUID, limit: int) -> list[Clai
 async def claim_digests(conn: Connection, worker: UUID, limit: int) -> list[Claimed]:
     """Take up to `limit` mails that are due, of the digests being sent."""
     return await db.fetch(conn, Claimed, SQL.claim_digests, worker, limit)
+
+
+async def attest(conn: Connection, id_: int) -> None:
+    """The consent record says of this confirmation that it is being mailed."""
+    await conn.execute(SQL.attest, id_)
 
 
 async def drop(conn: Connection, ids: Sequence[int]) -> None:

@@ -55,6 +55,7 @@ MAILED_MOST = 5
 
 State: TypeAlias = Literal["pending", "confirmed", "left"]
 Channel: TypeAlias = Literal["one-click", "page", "complaint", "staff", "bounce"]
+Testimony: TypeAlias = Literal["confirmation.sent", "confirmation.accepted", "confirmation.failed"]
 
 
 @dataclass(frozen=True)
@@ -496,13 +497,14 @@ async def mailed(
     conn: Connection,
     keys: Vault,
     subscription: int,
-    type_: Literal["confirmation.sent", "confirmation.accepted", "confirmation.failed"],
+    type_: Testimony,
     evidence: Mapping[str, Any],
-) -> None:
-    """Keep what the mail servers said of it; whoever was forgotten meanwhile stays so."""
+) -> bool:
+    """Keep it on record; False: the person was forgotten in the meantime, and stays so."""
     row = await db.first(conn, Subscription, SQL.lock, subscription)
     if row is not None:
         await record(conn, await open_subscription(conn, keys, row), type_, evidence, SYSTEM)
+    return row is not None
 
 
 # counting

@@ -34,8 +34,8 @@ with taken as (
     )
     returning o.*
 )
-select t.id, t.kind, t.digest, t.message, t.attempts, t.created_at, t.subscription, s.newsletter,
-       s.language, s.notice, s.handle, s.asked_at,
+select t.id, t.kind, t.digest, t.message, t.attempts, t.attested, t.created_at, t.subscription,
+       s.newsletter, s.language, s.notice, s.handle, s.asked_at,
        s.state = case t.kind when 'confirm' then 'pending' else 'confirmed' end as wanted,
        p.id as subscriber, p.handle as subscriber_handle, k.dek, p.address
 from taken t
@@ -64,14 +64,17 @@ with taken as (
     )
     returning o.*
 )
-select t.id, t.kind, t.digest, t.message, t.attempts, t.created_at, t.subscription, s.newsletter,
-       s.language, s.notice, s.handle, s.asked_at, s.state = 'confirmed' as wanted,
+select t.id, t.kind, t.digest, t.message, t.attempts, t.attested, t.created_at, t.subscription,
+       s.newsletter, s.language, s.notice, s.handle, s.asked_at, s.state = 'confirmed' as wanted,
        p.id as subscriber, p.handle as subscriber_handle, k.dek, p.address
 from taken t
 join subscription s on s.id = t.subscription
 join subscriber p on p.id = s.subscriber
 join subject k on k.id = p.id
 order by t.due_at, t.id;
+
+-- name: attest
+update outbox set attested = true where id = $1;
 
 -- name: drop
 update outbox set state = 'dropped', worker = null, settled_at = now()

@@ -89,6 +89,10 @@ async def until(met: Callable[[], bool | Awaitable[bool]], seconds: float = 20) 
             await asyncio.sleep(0.02)
 
 
+async def settled(conn: Connection) -> bool:
+    return not await conn.fetchval("select exists (select from outbox where state = 'waiting')")
+
+
 @asynccontextmanager
 async def working(settings: Settings, pool: Pool, vault: Vault) -> AsyncIterator[None]:
     stop = asyncio.Event()
@@ -150,6 +154,7 @@ async def test_from_a_form_to_a_digest_to_one_click_to_the_record(
     asked = await road.mail(ANNA)
     assert world.WORDING["en"] in " ".join((asked.text or "").split())
     assert "List-Unsubscribe-Post" not in dict(asked.headers)
+    await until(lambda: settled(conn))
     assert "Rights Weekly" in await road.press(link(asked, "confirm"))
     await road.confirm(VERA)
 
@@ -188,6 +193,17 @@ async def test_from_a_form_to_a_digest_to_one_click_to_the_record(
     assert record[1].content["evidence"]["message_id"] == message_id
     async with conn.transaction():
         assert [f async for f in consent.verify(conn, vault, Verification())] == []
+
+
+async def test_that_a_confirmation_was_mailed_is_on_record_before_anybody_can_answer_it(
+    road: Road, conn: Connection, vault: Vault
+) -> None:
+    for n in range(20):
+        await road.subscribe(f"quick{n}@example.org")
+        await road.confirm(f"quick{n}@example.org")
+        record = (await people.find(conn, vault, f"quick{n}@example.org")).record
+        types = [event.content["type"] for event in record]
+        assert types.index("confirmation.sent") < types.index("consent.confirmed")
 
 
 async def test_a_confirmation_mail_leaves_within_a_quarter_of_a_second(road: Road) -> None:

@@ -272,6 +272,7 @@ create table outbox (
                      check (state in ('waiting', 'sent', 'failed', 'dropped')),
     worker       uuid references worker on delete set null,  -- who holds it
     attempts     integer not null default 0,
+    attested     boolean not null default false,  -- the consent record has its confirmation.sent
     due_at       timestamptz not null default now(),
     reply        text,                            -- the server's last words, addresses masked
     created_at   timestamptz not null default now(),
