@@ -3,8 +3,9 @@
 import re
 import zoneinfo
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
+from zoneinfo import ZoneInfo
 
 import asyncpg
 
@@ -16,12 +17,20 @@ SQL = db.statements("newsletters")
 
 Cadence: TypeAlias = Literal["published", "daily", "weekly", "monthly"]
 CADENCES: tuple[Cadence, ...] = get_args(Cadence)
+Untranslated: TypeAlias = Literal["shown", "omitted"]
+Approval: TypeAlias = Literal["editor", "automatic"]
+MOST_ARTICLES = 200
 SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
 class Newsletter:
-    """`titles`: by language; `fallback`: for readers of a language that is not offered."""
+    """`titles`: by language; `fallback`: for readers of a language that is not offered.
+
+    `untranslated`: what readers get of an article that is not in their language. `approval`: of the
+    digests that a schedule makes. `fewest`, `most`: articles in one digest. `images`: whether its
+    mails show them.
+    """
 
     id: int
     slug: str
@@ -31,6 +40,15 @@ class Newsletter:
     cadences: Sequence[str]
     timezone: str
     archived: bool
+    untranslated: Untranslated = "shown"
+    approval: Approval = "editor"
+    images: bool = False
+    fewest: int = 1
+    most: int = 50
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
 
     def title(self, language: str) -> str:
         return self.titles.get(language) or self.titles[self.fallback]
@@ -86,6 +104,61 @@ def check(
         raise Invalid("Cadences are {known}.", field="cadence", known=", ".join(CADENCES))
     if timezone not in zoneinfo.available_timezones():
         raise Invalid("The time zone must be one such as Europe/Berlin.", field="timezone")
+
+
+async def change(conn: Connection, newsletter: Newsletter, **changed: object) -> Newsletter:
+    """The newsletter with other settings, named as its fields; its slug stays for ever.
+
+    A cadence that is new begins with what comes from now on. Raises Invalid, or Conflict for a
+    language or cadence that readers have.
+    """
+    titles = changed.get("titles")
+    if isinstance(titles, Mapping):
+        changed["languages"] = list(titles)
+    wanted = replace(newsletter, **changed)  # type: ignore[arg-type]  # checked below
+    check(wanted.slug, wanted.titles, wanted.fallback, wanted.cadences, wanted.timezone)
+    check_choices(wanted)
+    if held := await conn.fetchval(
+        SQL.held, newsletter.id, list(wanted.languages), list(wanted.cadences)
+    ):
+        raise Conflict(
+            "{count} readers have a language or cadence that would go: it has to stay.", count=held
+        )
+    for cadence in set(wanted.cadences) - set(newsletter.cadences):
+        await conn.execute(SQL.take_over, newsletter.id, cadence)
+    saved = await db.first(
+        conn,
+        Newsletter,
+        SQL.change,
+        newsletter.id,
+        dict(wanted.titles),
+        list(wanted.languages),
+        wanted.fallback,
+        list(wanted.cadences),
+        wanted.timezone,
+        wanted.archived,
+        wanted.untranslated,
+        wanted.approval,
+        wanted.images,
+        wanted.fewest,
+        wanted.most,
+    )
+    assert saved is not None
+    return saved
+
+
+def check_choices(newsletter: Newsletter) -> None:
+    if newsletter.untranslated not in get_args(Untranslated):
+        raise Invalid("Untranslated articles are shown or omitted.", field="untranslated")
+    if newsletter.approval not in get_args(Approval):
+        raise Invalid("Digests wait for an editor or are automatic.", field="approval")
+    if not 1 <= newsletter.fewest <= newsletter.most <= MOST_ARTICLES:
+        raise Invalid(
+            "A digest has from {fewest} to {most} articles: the fewest must not be above the most.",
+            field="fewest",
+            fewest=1,
+            most=MOST_ARTICLES,
+        )
 
 
 async def all_(conn: Connection) -> list[Newsletter]:

@@ -16,6 +16,7 @@ LADDER = (
     ("address", "db", "embedded", "render", "vault"),
     ("config", "consent", "limits", "migrate", "outbox", "subjects", "suppressions"),
     ("articles", "exports", "newsletters", "notices", "staff", "subscribers"),
+    ("schedules",),
     ("digests", "feeds", "subscriptions"),
     ("example", "fetch", "letters", "mailbox", "mime", "people", "smtp"),
     ("delivery", "editions", "web.forms", "web.guard", "web.page"),
