@@ -8,30 +8,46 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import asyncpg
+
 from mailer import db
 from mailer.articles.cleaning import clean
-from mailer.articles.draft import Draft, Enclosed, from_json
+from mailer.articles.draft import Bundle, Draft, Enclosed, Image, Related
+from mailer.articles.given import from_json, from_object
 from mailer.db import Connection
+from mailer.errors import Conflict
 
 __all__ = [
     "Added",
     "Article",
     "Attachment",
+    "Bundle",
     "Draft",
     "Enclosed",
+    "Image",
+    "Related",
     "add",
     "among",
     "attachments_of",
     "clean",
     "from_json",
+    "from_object",
 ]
 
 SQL = db.statements("articles")
 
+ONE_A_LANGUAGE = "article_translation"
+"""The index that keeps a work to one article a language."""
+
 
 @dataclass(frozen=True)
 class Article:
-    """`id`: order of first sight; `known`: there before we were, and never sent."""
+    """`id`: order of first sight; `known`: there before we were, and never sent.
+
+    `work`: the same in every translation of one article, None where nobody said. `related`: each
+    with `title` and `url`. `revised_at`: when what it says last changed. `held`: waits for an
+    editor. One that is known, held or withdrawn is in no digest.
+    """
 
     id: int
     newsletter: int
@@ -44,6 +60,17 @@ class Article:
     published_at: datetime | None
     seen_at: datetime
     known: bool
+    work: str | None = None
+    image_url: str | None = None
+    image_alt: str | None = None
+    bundle_url: str | None = None
+    bundle_type: str | None = None
+    bundle_size: int | None = None
+    categories: Sequence[str] = ()
+    related: Sequence[Mapping[str, str]] = ()
+    revised_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,24 +102,58 @@ async def add(
     *,
     feed: int | None = None,
     known: bool = False,
+    held: bool = False,
 ) -> Added:
-    """Keep the article. One with the same external_id is brought up to date in its place."""
-    values = (
-        newsletter,
-        feed,
+    """Keep the article. One with the same external_id is brought up to date in its place, but a
+    feed changes only what came from it.
+
+    Raises Conflict if its work has another article in its language.
+    """
+    try:
+        row = await conn.fetchrow(
+            SQL.put, newsletter, feed, *values(draft), draft.withdrawn, known, held
+        )
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != ONE_A_LANGUAGE:
+            raise
+        raise Conflict(
+            "There is another article of the work {work} in {language}: "
+            "withdraw it, or give this one another work.",
+            field="work",
+            work=draft.work,
+            language=draft.language,
+        ) from None
+    standing = row or await conn.fetchrow(SQL.standing, newsletter, draft.external_id)
+    assert standing is not None, "articles are never deleted"
+    id_: int = standing["id"]
+    if standing["feed"] != feed:
+        return Added(id_, new=False, changed=False)
+    attached = await conn.fetchval(SQL.attach, id_, [vars(a) for a in draft.attachments])
+    new = bool(row and row["new"])
+    if attached and not row:
+        await conn.execute(SQL.revise, id_)
+    return Added(id_, new, not new and bool(row or attached))
+
+
+def values(draft: Draft) -> tuple[object, ...]:
+    """What it says, in the order of the columns."""
+    image, bundle = draft.image, draft.bundle
+    return (
         draft.external_id,
         draft.language,
         draft.title,
         draft.url,
         draft.summary,
         draft.published_at,
-        known,
+        draft.work,
+        image and image.url,
+        image and image.alt,
+        bundle and bundle.url,
+        bundle and bundle.type,
+        bundle and bundle.size,
+        list(draft.categories),
+        [vars(story) for story in draft.related],
     )
-    row = await conn.fetchrow(SQL.put, *values)
-    id_ = row["id"] if row else await conn.fetchval(SQL.id, newsletter, draft.external_id)
-    attached = await conn.fetchval(SQL.attach, id_, [vars(a) for a in draft.attachments])
-    new = bool(row and row["new"])
-    return Added(id_, new, not new and bool(row or attached))
 
 
 async def attachments_of(

@@ -1,0 +1,21 @@
+-- Articles as a site really has them: in several languages, with a picture, a parcel of all their
+-- documents, related stories; corrected, or withdrawn.
+
+alter table article
+    add column work         text,                 -- the same in every translation of one article
+    add column image_url    text,
+    add column image_alt    text,                 -- what it shows; empty: it only decorates
+    add column bundle_url   text,                 -- "download all"
+    add column bundle_type  text,                 -- media type
+    add column bundle_size  bigint check (bundle_size >= 0),  -- bytes; null: unknown, and said so
+    add column categories   text[] not null default '{}',
+    add column related      jsonb not null default '[]',      -- [{"title": "…", "url": "…"}], in order
+    add column revised_at   timestamptz,          -- when what it says last changed after first sight
+    add column withdrawn_at timestamptz,          -- taken back: in no digest from then on
+    add column held         boolean not null default false,  -- waits for an editor: flood guard
+    add check ((image_url is null) = (image_alt is null)),
+    add check (bundle_url is not null or (bundle_type is null and bundle_size is null));
+
+create unique index article_translation on article (newsletter, work, language)
+    where work is not null and withdrawn_at is null;
+create index article_held on article (feed) where held;
