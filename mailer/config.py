@@ -70,6 +70,7 @@ class Settings:
     consent_ip: ConsentIp
     trusted_proxies: tuple[Network, ...]
     feed_networks: tuple[Network, ...]
+    templates_dir: Path | None
     log: Log
     dev: bool
     """The secret key came from `mailer dev`: good for trying out, refused by serve and work."""
@@ -177,6 +178,7 @@ def read(source: Source, data_dir: Path, *, dev: bool) -> Settings:
             networks,
             (),
         ),
+        templates_dir=source.read("MAILER_TEMPLATES_DIR", "a folder that is there", folder, None),
         log=source.read("MAILER_LOG", "text or json", log, "text"),
         dev=dev,
     )
@@ -261,6 +263,12 @@ def log(text: str) -> Log:
     if text not in get_args(Log):
         raise ValueError
     return cast("Log", text)
+
+
+def folder(text: str) -> Path | None:
+    if not Path(text).is_dir():
+        raise ValueError
+    return Path(text).absolute()
 
 
 def networks(text: str) -> tuple[Network, ...]:

@@ -42,6 +42,7 @@ from mailer.letters import Letter
 from mailer.mime import Mould
 from mailer.newsletters import Newsletter
 from mailer.outbox import Claimed
+from mailer.render.sources import BadTemplate
 from mailer.smtp import Road, RoadClosed, Verdict
 from mailer.subscriptions import Testimony
 from mailer.tokens import Purpose, Token
@@ -145,7 +146,7 @@ class Delivery:
         """None: it can't be composed at present, which must not hold up the others."""
         try:
             newsletter, mould = await self.compose(conn, mail, subject)
-        except (Refusal, render.BadTemplate, LookupError, ValueError, AssertionError):
+        except (Refusal, BadTemplate, LookupError, ValueError, AssertionError):
             log.exception("mail %s can't be composed", mail.id)
             if has_time(mail):
                 await outbox.defer(conn, mail.id, delay(mail.attempts), UNFIT.reply)
@@ -168,7 +169,7 @@ class Delivery:
     async def compose(self, conn: Connection, mail: Claimed, subject: Subject) -> Compiled:
         """The mail as it is for all who get the same words, compiled once."""
         origin = await self.origin(conn, mail, subject) if mail.kind == "confirm" else None
-        key = (mail.kind, mail.digest, mail.newsletter, mail.notice, mail.language, origin)
+        key = (mail.kind, mail.edition, mail.newsletter, mail.notice, mail.language, origin)
         if key not in self.moulds:
             if len(self.moulds) >= MOULDS_MOST:
                 self.moulds.clear()
@@ -180,12 +181,11 @@ class Delivery:
     async def write(
         self, conn: Connection, mail: Claimed, newsletter: Newsletter, origin: str | None
     ) -> Letter:
-        language = newsletter.offered(mail.language)
-        if mail.digest is not None:
-            digest = await digests.get(conn, mail.digest)
-            edition = await digests.edition(conn, mail.digest, language)
-            assert edition is not None, "approving freezes one for each language"
+        if mail.edition is not None:
+            edition = await digests.edition(conn, mail.edition)
+            digest = await digests.get(conn, edition.digest)
             return letters.edition(self.settings, newsletter, digest, edition)
+        language = newsletter.offered(mail.language)
         if mail.kind == "already":
             return letters.already(self.settings, newsletter, language)
         notice = await notices.find(conn, mail.notice)

@@ -109,6 +109,12 @@ async def current(conn: Connection, newsletter: int, language: str) -> Notice | 
     return await db.first(conn, Notice, SQL.current, newsletter, language)
 
 
+async def count_behind(conn: Connection, newsletter: int) -> int:
+    """Confirmed readers who agreed to other words than the current ones of their language."""
+    counted: int = await conn.fetchval(SQL.count_behind, newsletter)
+    return counted
+
+
 async def find(conn: Connection, id_: str) -> Notice:
     """Raises Unknown."""
     found = await db.first(conn, Notice, SQL.find, id_)

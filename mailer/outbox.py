@@ -33,6 +33,7 @@ class Claimed:
     id: int
     kind: Kind
     digest: int | None
+    edition: int | None
     message: UUID
     attempts: int
     attested: bool
@@ -57,9 +58,17 @@ async def put(conn: Connection, kind: Kind, subscription: int) -> None:
 
 
 async def put_digest(conn: Connection, digest: int) -> int:
-    """One mail for each confirmed reader of the digest's cadence; how many are new."""
+    """One mail for each confirmed reader of the digest's cadence who has no bookmarks; how many."""
     added: int = await conn.fetchval(SQL.put_digest, digest)
     await wake(conn, "outbox")
+    return added
+
+
+async def put_edition(
+    conn: Connection, digest: int, edition: int, subscriptions: Sequence[int]
+) -> int:
+    """To these readers this edition; how many are new."""
+    added: int = await conn.fetchval(SQL.put_edition, digest, edition, list(subscriptions))
     return added
 
 

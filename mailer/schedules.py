@@ -1,7 +1,7 @@
 """Schedules: when a newsletter's cadence makes its next digest, on the clock of its readers.
 
-A cron expression in the newsletter's time zone; at a change of daylight saving, an hour that is left
-out is made up for at once, and one that comes twice counts once (as Debian's cron does). After a
+A cron expression in the newsletter's time zone; at a change of daylight saving, a time that is left
+out is made up for at once, and one that comes twice counts once (as with Debian's cron). After a
 pause, however long, what was missed is made up for by one digest.
 """
 
@@ -78,14 +78,15 @@ async def fit(conn: Connection, newsletter: Newsletter) -> None:
 
 
 async def take_due(conn: Connection) -> Schedule | None:
-    """One that is due, and nobody else's until this transaction ends."""
+    """One that is due; its newsletter is locked until this transaction ends."""
     return await db.first(conn, Schedule, SQL.take_due)
 
 
-async def put_off(conn: Connection, schedule: Schedule, newsletter: Newsletter) -> None:
-    """Until its next time from now, whatever times went by."""
+async def put_off(conn: Connection, schedule: Schedule, newsletter: Newsletter) -> bool:
+    """Until its next time from now, whatever times went by. False: somebody else was first."""
     due_at = following(schedule.cron, newsletter.zone, await conn.fetchval(SQL.now))
-    await conn.execute(SQL.put_off, schedule.newsletter, schedule.cadence, due_at)
+    mine = await conn.fetchval(SQL.put_off, schedule.newsletter, schedule.cadence, due_at)
+    return bool(mine)
 
 
 def following(cron: str | None, zone: ZoneInfo, after: datetime) -> datetime:

@@ -338,6 +338,7 @@ async def confirm(
         return "expired", found
     waited = await conn.fetchval(SQL.seconds_since_mailed, subscription.id)
     await conn.execute(SQL.confirm, subscription.id)
+    await conn.execute(SQL.forget_bookmarks, subscription.id)
     await conn.execute(SQL.speak, subscription.subscriber, subscription.language)
     said = {**evidence, "cadence": subscription.cadence, "seconds_since_mailed": waited}
     await record(conn, found, "consent.confirmed", said)
@@ -457,13 +458,15 @@ async def find(conn: Connection, own_: Own, slug: str) -> Found | None:
     """One of the person's subscriptions, locked and fresh."""
     for found in own_.subscriptions:
         if found.newsletter.slug == slug:
+            await conn.execute(SQL.hold_newsletter, found.newsletter.id)
             locked = await db.first(conn, Subscription, SQL.lock, found.subscription.id)
             return replace(found, subscription=locked) if locked else None
     return None
 
 
 async def change(conn: Connection, found: Found, language: str, cadence: str) -> None:
-    """Another language or cadence. Raises Invalid for what the newsletter does not offer."""
+    """Another language or cadence, of what `find` found. No article is missed for it, and none
+    comes twice: see `digests.sending`. Raises Invalid for what the newsletter does not offer."""
     subscription, newsletter = found.subscription, found.newsletter
     if language not in newsletter.languages:
         raise Invalid("This newsletter does not come in that language.", field="lang")
@@ -471,6 +474,7 @@ async def change(conn: Connection, found: Found, language: str, cadence: str) ->
         raise Invalid("This newsletter does not come that often.", field="cadence")
     if (language, cadence) == (subscription.language, subscription.cadence):
         return
+    await conn.execute(SQL.bookmark, subscription.id)
     await conn.execute(SQL.change, subscription.id, language, cadence)
     before = {"language": subscription.language, "cadence": subscription.cadence}
     await record(

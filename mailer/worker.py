@@ -4,6 +4,7 @@
     letters      mails to one person; on connections of their own, so digests never hold them up
     digests      mails of the digests being sent
     feeds        polls those that are due
+    schedule     makes digests that are due, and begins those whose time has come
     keep house   says that it lives, frees what silent workers hold, ends digests that are done
 
 PostgreSQL's NOTIFY wakes admit, letters and digests at once; without it they look every few
@@ -20,7 +21,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from mailer import digests, feeds, fetch, limits, outbox, smtp, subscriptions
+from mailer import digests, editions, feeds, fetch, limits, outbox, smtp, subscriptions
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.delivery import Claim, Delivery
@@ -36,6 +37,7 @@ LETTER_CONNECTIONS = 2
 FEEDS_AT_ONCE = 8
 LOOK_SECONDS = 5.0
 FEED_SECONDS = 15.0
+SCHEDULE_SECONDS = 10.0
 BEAT_SECONDS = 3.0
 FORGET_EVERY = 1200
 """Beats between looking for counts that are out of date."""
@@ -73,6 +75,7 @@ class Worker:
             loops.create_task(self.repeat(to_people.step, wake["letters"], LOOK_SECONDS))
             loops.create_task(self.repeat(to_readers.step, wake["digests"], LOOK_SECONDS))
             loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
+            loops.create_task(self.repeat(self.schedule, asyncio.Event(), SCHEDULE_SECONDS))
             loops.create_task(self.repeat(self.beat, asyncio.Event(), BEAT_SECONDS))
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self.pool.acquire() as conn:
@@ -150,6 +153,13 @@ class Worker:
         fetched = await fetch.fetch(self.feeds, feed)
         async with self.pool.acquire() as conn, conn.transaction():
             await feeds.store(conn, feed, fetched)
+
+    async def schedule(self) -> bool:
+        async with self.pool.acquire() as conn, conn.transaction():
+            made = await editions.make_due(conn, self.settings)
+        async with self.pool.acquire() as conn, conn.transaction():
+            began = await editions.begin_due(conn, self.settings)
+        return made or began
 
     async def beat(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():

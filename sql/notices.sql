@@ -14,6 +14,20 @@ where (newsletter = $1 or newsletter is null) and language = $2 and valid_from <
 order by newsletter nulls last, valid_from desc
 limit 1;
 
+-- name: count_behind
+-- The notice a reader agreed to decides of which language the current one is theirs.
+with newest as (
+    select distinct on (language) language, id
+    from notice
+    where (newsletter = $1 or newsletter is null) and valid_from <= now()
+    order by language, newsletter nulls last, valid_from desc
+)
+select count(*)
+from subscription s
+join notice agreed on agreed.id = s.notice
+join newest on newest.language = agreed.language
+where s.newsletter = $1 and s.state = 'confirmed' and newest.id <> s.notice;
+
 -- name: find -> mailer.notices.Notice
 select newsletter, language, wording, controller, purposes, recipients, retention, withdrawal,
        id, sha256, valid_from

@@ -2,15 +2,30 @@
 insert into outbox (kind, subscription) values ($1, $2);
 
 -- name: put_digest
--- `on conflict`: approving again, or a reader who came twice, adds nothing.
+-- To each reader the main edition in their language, where there is one. Readers with bookmarks
+-- (`entered`) get theirs by put_edition. `on conflict`: a reader who came twice adds nothing.
 with added as (
-    insert into outbox (kind, subscription, digest)
-    select 'digest', s.id, d.id
+    insert into outbox (kind, subscription, digest, edition)
+    select 'digest', s.id, d.id, e.id
     from digest d
+    join newsletter n on n.id = d.newsletter
     join subscription s on s.newsletter = d.newsletter and s.cadence = d.cadence
+    join edition e
+        on e.digest = d.id and e.main
+       and e.language = case when s.language = any (n.languages) then s.language else n.fallback end
     where d.id = $1
       and s.state = 'confirmed'
+      and s.entered is null
       and (s.paused_until is null or s.paused_until <= now())
+    on conflict (digest, subscription) do nothing
+    returning 1
+)
+select count(*) from added;
+
+-- name: put_edition
+with added as (
+    insert into outbox (kind, subscription, digest, edition)
+    select 'digest', s, $1, $2 from unnest($3::bigint[]) s
     on conflict (digest, subscription) do nothing
     returning 1
 )
@@ -34,7 +49,7 @@ with taken as (
     )
     returning o.*
 )
-select t.id, t.kind, t.digest, t.message, t.attempts, t.attested, t.created_at, t.subscription,
+select t.id, t.kind, t.digest, t.edition, t.message, t.attempts, t.attested, t.created_at, t.subscription,
        s.newsletter, s.language, s.notice, s.handle, s.asked_at,
        s.state = case t.kind when 'confirm' then 'pending' else 'confirmed' end as wanted,
        p.id as subscriber, p.handle as subscriber_handle, k.dek, p.address
@@ -64,7 +79,7 @@ with taken as (
     )
     returning o.*
 )
-select t.id, t.kind, t.digest, t.message, t.attempts, t.attested, t.created_at, t.subscription,
+select t.id, t.kind, t.digest, t.edition, t.message, t.attempts, t.attested, t.created_at, t.subscription,
        s.newsletter, s.language, s.notice, s.handle, s.asked_at, s.state = 'confirmed' as wanted,
        p.id as subscriber, p.handle as subscriber_handle, k.dek, p.address
 from taken t

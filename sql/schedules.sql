@@ -9,17 +9,20 @@ delete from schedule where newsletter = $1 and cadence = $2;
 select newsletter, cadence, cron, due_at from schedule where newsletter = $1 order by cadence;
 
 -- name: take_due -> mailer.schedules.Schedule
--- However many workers ask, one gets it: the others skip it while this transaction lasts, and then
--- it is not due any more.
-select newsletter, cadence, cron, due_at
-from schedule
-where due_at <= now()
-order by due_at
+-- However many workers ask: its newsletter is locked, so that the others skip it while this
+-- transaction lasts; and whoever saw it just before learns from `put_off` that it is not due any more.
+select s.newsletter, s.cadence, s.cron, s.due_at
+from schedule s
+join newsletter n on n.id = s.newsletter
+where s.due_at <= now()
+order by s.due_at
 limit 1
-for update skip locked;
+for no key update of n skip locked;
 
 -- name: put_off
-update schedule set due_at = $3 where newsletter = $1 and cadence = $2;
+update schedule set due_at = $3
+where newsletter = $1 and cadence = $2 and due_at <= now()
+returning true;
 
 -- name: now
 select now();

@@ -66,8 +66,26 @@ select extract(epoch from now() - mailed_at)::integer from subscription where id
 -- name: confirm
 -- The person answered: the caps on asking begin anew.
 update subscription
-set state = 'confirmed', confirmed_at = now(), mailed_at = null, unanswered = 0
+set state = 'confirmed', confirmed_at = now(), mailed_at = null, unanswered = 0, entered = null
 where id = $1;
+
+-- name: forget_bookmarks
+-- Whoever comes back begins anew, like everybody who comes.
+delete from bookmark where subscription = $1;
+
+-- name: hold_newsletter
+-- No digest of it begins while a reader changes what they get. Before the reader's own row is
+-- locked: who begins a digest comes to the readers last.
+select from newsletter where id = $1 for share;
+
+-- name: bookmark
+-- At the first change: all that began so far is behind them.
+insert into bookmark (subscription, cadence, language, issued)
+select s.id, s.cadence, case when s.language = any (n.languages) then s.language else n.fallback end,
+       coalesce((select max(issued) from digest where newsletter = n.id), 0)
+from subscription s
+join newsletter n on n.id = s.newsletter
+where s.id = $1 and s.state = 'confirmed' and s.entered is null;
 
 -- name: speak
 -- The language of the letters that are not about one newsletter.
@@ -80,7 +98,11 @@ update subscription set state = 'left', left_at = now() where id = $1;
 delete from subscription where id = $1;
 
 -- name: change
-update subscription set language = $2, cadence = $3 where id = $1;
+update subscription s
+set language = $2, cadence = $3,
+    entered = case when s.state = 'confirmed' then
+        coalesce((select max(issued) from digest where newsletter = s.newsletter), 0) end
+where s.id = $1;
 
 -- name: counts -> mailer.subscriptions.Count
 select n.slug as newsletter, s.language, s.state, count(*)::integer as count

@@ -11,7 +11,7 @@ from mailer import articles, digests, outbox, subscriptions
 from mailer.articles import Draft
 from mailer.db import Connection, Pool
 from mailer.digests import Digest, Edition
-from mailer.errors import Conflict, Unknown
+from mailer.errors import Conflict
 from mailer.outbox import Claimed
 from mailer.vault import Vault
 from tests import world
@@ -31,6 +31,8 @@ def editions(digest: Digest) -> list[Edition]:
 async def approved(conn: Connection, weekly: World, cadence: str = "weekly") -> Digest:
     digest = await digests.create(conn, weekly.newsletter, cadence, by="staff:anna")
     await digests.approve(conn, digest, editions(digest), by="staff:anna")
+    await digests.begin(conn, digest)
+    await outbox.put_digest(conn, digest.id)
     return await digests.get(conn, digest.id)
 
 
@@ -197,42 +199,6 @@ async def test_a_digest_is_sent_when_no_mail_waits(conn: Connection, vault: Vaul
     assert (await digests.get(conn, digest.id)).state == "sent"
 
 
-async def test_an_article_comes_once_a_cadence_and_in_the_order_of_first_sight(
-    conn: Connection, vault: Vault
-) -> None:
-    weekly = await world.make(conn, vault)
-    await publish(conn, weekly, "one", "two")
-    first = await digests.create(conn, weekly.newsletter, "weekly", by="staff:anna")
-    await publish(conn, weekly, "three")
-    daily = await digests.create(conn, weekly.newsletter, "daily", by="staff:anna")
-    second = await digests.create(conn, weekly.newsletter, "weekly", by="staff:anna")
-    titles = [
-        [item.article.external_id for item in await digests.contents(conn, digest)]
-        for digest in (first, daily, second)
-    ]
-    assert titles == [["one", "two"], ["one", "two", "three"], ["three"]]
-    assert [d.number for d in (first, daily, second)] == [1, 2, 3]
-
-
-async def test_nothing_new_makes_no_digest(conn: Connection, vault: Vault) -> None:
-    weekly = await world.make(conn, vault)
-    with pytest.raises(Conflict, match="Nothing new"):
-        async with conn.transaction():
-            await digests.create(conn, weekly.newsletter, "weekly", by="staff:anna")
-    assert await digests.all_(conn) == []
-    with pytest.raises(Unknown):
-        await digests.find(conn, "weekly", 1)
-
-
-async def test_a_cancelled_draft_gives_its_articles_back(conn: Connection, vault: Vault) -> None:
-    weekly = await world.make(conn, vault)
-    await publish(conn, weekly, "one")
-    draft = await digests.create(conn, weekly.newsletter, "weekly", by="staff:anna")
-    await digests.cancel(conn, draft)
-    again = await digests.create(conn, weekly.newsletter, "weekly", by="staff:anna")
-    assert [i.article.external_id for i in await digests.contents(conn, again)] == ["one"]
-
-
 async def test_two_editors_approving_at_once_send_it_once(
     conn: Connection, pool: Pool, vault: Vault
 ) -> None:
@@ -242,30 +208,10 @@ async def test_two_editors_approving_at_once_send_it_once(
 
     async def approve() -> int:
         async with pool.acquire() as own, own.transaction():
-            return await digests.approve(own, digest, editions(digest), by="staff:boris")
+            await digests.approve(own, digest, editions(digest), by="staff:boris")
+            await digests.begin(own, digest)
+            return await outbox.put_digest(own, digest.id)
 
     results = await asyncio.gather(*(approve() for _ in range(4)), return_exceptions=True)
     assert sorted(r for r in results if isinstance(r, int)) == [3]
     assert sum(isinstance(r, Conflict) for r in results) == 3
-
-
-def test_an_edition_shows_its_own_language_and_what_has_no_edition() -> None:
-    from datetime import UTC, datetime
-
-    from mailer.articles import Article
-    from mailer.digests import Item
-    from mailer.newsletters import Newsletter
-
-    newsletter = Newsletter(
-        1, "w", {"en": "W", "ru": "В"}, ["en", "ru"], "en", ["weekly"], "UTC", True
-    )
-
-    def item(language: str) -> Item:
-        now = datetime.now(UTC)
-        return Item(Article(1, 1, None, language, language, "T", None, "", None, now, False), ())
-
-    items = [item("en"), item("ru"), item("kk")]
-    shown = [i.article.language for i in digests.in_language(items, "ru", newsletter)]
-    assert shown == ["ru", "kk"]
-    only_english = [item("en")]
-    assert digests.in_language(only_english, "ru", newsletter) == only_english

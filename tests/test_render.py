@@ -10,23 +10,22 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
-from jinja2 import UndefinedError
 
 from mailer import render, resources
 from mailer.errors import Invalid
+from mailer.render import faults, sources
+from mailer.render.sources import BadTemplate
 
 AT = datetime(2026, 3, 3, 21, 5, tzinfo=UTC)
 MJML = "<mjml><mj-body><mj-section><mj-column>{}</mj-column></mj-section></mj-body></mjml>"
 
 
 @pytest.fixture
-def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of templates made by the test; translations stay the real ones."""
-    (tmp_path / "translations").symlink_to(resources("templates") / "translations")
-    monkeypatch.setattr(render, "resources", lambda name: tmp_path)
-    render.environment.cache_clear()
+def templates(tmp_path: Path) -> Iterator[Path]:
+    """An operator's folder of templates; what it has not is ours."""
+    render.use(tmp_path)
     yield tmp_path
-    render.environment.cache_clear()
+    render.use(None)
 
 
 def test_html_is_escaped_and_text_is_not(templates: Path) -> None:
@@ -38,7 +37,7 @@ def test_html_is_escaped_and_text_is_not(templates: Path) -> None:
 
 def test_a_value_that_was_forgotten_is_an_error(templates: Path) -> None:
     (templates / "a.html").write_text("{{ titel }}")
-    with pytest.raises(UndefinedError, match="titel"):
+    with pytest.raises(BadTemplate, match=r"a\.html, line 1: .*titel"):
         render.page("a.html", "en", title="x")
 
 
@@ -146,13 +145,75 @@ def test_mjml_becomes_html_in_which_values_are_escaped(templates: Path) -> None:
 )
 def test_what_mjml_does_not_know_is_refused(templates: Path, inside: str) -> None:
     (templates / "a.mjml").write_text(MJML.format(inside))
-    with pytest.raises(render.BadTemplate, match=r"a\.mjml"):
+    with pytest.raises(BadTemplate, match=r"a\.mjml"):
         render.mjml("a.mjml", "en")
 
 
 def test_no_mail_asks_a_third_party_for_fonts(templates: Path) -> None:
     (templates / "a.mjml").write_text(MJML.format("<mj-text font-family='Roboto'>a</mj-text>"))
     assert "//fonts" not in render.mjml("a.mjml", "en")
+
+
+# the operator's own
+
+
+def test_a_template_of_theirs_goes_before_ours_and_uses_the_rest(templates: Path) -> None:
+    (templates / "mail").mkdir()
+    (templates / "mail" / "controller.txt").write_text("Theirs.")
+    (templates / "a.txt").write_text("{% include 'mail/controller.txt' %}")
+    assert render.text("a.txt", "en") == "Theirs."
+    render.use(None)
+    assert "Theirs." not in render.text("mail/controller.txt", "en", controller=["x"])
+
+
+def test_a_sentence_of_theirs_goes_before_ours_and_a_catalogue_is_a_language(
+    templates: Path,
+) -> None:
+    (templates / "translations").mkdir()
+    for language, said in (("ru", "неизвестно сколько"), ("de", "Größe unbekannt")):
+        file = templates / "translations" / f"{language}.po"
+        file.write_text(f'msgid "size unknown"\nmsgstr "{said}"\n', "utf-8")
+    render.use(templates)
+    assert render.translate("size unknown", "ru") == "неизвестно сколько"
+    assert render.translate("Unsubscribe", "ru") == "Отписаться"
+    assert render.translate("size unknown", "de") == "Größe unbekannt"
+    assert list(render.LANGUAGES) == ["en", "ru", "de"]
+    assert faults.found() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "fault"),
+    [
+        ("public/home.html", "\n\n{% if %}", r"home\.html, line 3: "),
+        ("mail/digest/body.mjml", "\n<mj-buton />", r"body\.mjml, line 2: <mj-buton> is"),
+        ("mail/digest/body.mjml", "<mj-text>\n\n</mj-column>", r"line 3: </mj-column> closes <mj-t"),
+        ("mail/digest/body.mjml", "{# a\nb #}\n<mj-text>", r"line 3: <mj-text> is never closed"),
+        ("mail/digset/body.mjml", "", r"there is no template mail/digset/body\.mjml"),
+        ("translations/ru.po", 'msgid "a"\nmsgstr "b"\nmsgstr "', r"ru\.po, line 3: "),
+        ("translations/ru.po", 'msgid "a"\nmsgstr "b"\n\nmsgid "{x} a"\nmsgstr "б"\n', "line 4.*{x}"),
+        ("translations/ru.po", 'msgid "%(num)s a"\nmsgstr "%(n)s б"\n', r"line 1.*%\(num\)s"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named_with_its_file_and_line(
+    templates: Path, name: str, source: str, fault: str
+) -> None:
+    (templates / name).parent.mkdir(parents=True, exist_ok=True)
+    (templates / name).write_text(source, "utf-8")
+    (found,) = faults.found()
+    assert re.search(fault, found)
+
+
+def test_a_fault_that_shows_only_when_it_is_filled_in_has_its_line_too(templates: Path) -> None:
+    (templates / "b.txt").write_text("\n{{ title.nothing }}")
+    (templates / "a.txt").write_text("\n\n\n{% include 'b.txt' %}")
+    with pytest.raises(BadTemplate, match=r"b\.txt, line 2: .*nothing"):
+        render.text("a.txt", "en", title="x")
+
+
+def test_ours_are_without_fault(templates: Path) -> None:
+    for name in sources.names():
+        if name.endswith(".mjml"):
+            assert [str(fault) for fault in sources.misplaced(name)] == []
 
 
 # translations

@@ -18,6 +18,8 @@ from mailer import render, resources
 
 KINDS = ("Invalid", "Unknown", "Conflict", "TooMany", "Unavailable")
 SPOKEN_BY_CALLS = ("translate", "_")
+SPOKEN_BY_CHECKS = ("refused", "warning", "note")
+"""Of a digest, before it goes; `log.warning` is another thing."""
 PLACES = re.compile(r"%\(\w+\)s|\{\w+\}")
 
 # Said to who runs the service, at a terminal, where everything is in English.
@@ -54,7 +56,8 @@ def of_source(tree: ast.Module, path: Path) -> Iterator[str]:
         name = getattr(node.func, "id", getattr(node.func, "attr", ""))
         said = sentence(node.args[0], named) if node.args else None
         assert said or name not in KINDS, f"{path}:{node.lineno}: say a sentence there"
-        if said and name in (*KINDS, *SPOKEN_BY_CALLS):
+        plain = isinstance(node.func, ast.Name)
+        if said and (name in (*KINDS, *SPOKEN_BY_CALLS) or (plain and name in SPOKEN_BY_CHECKS)):
             yield said
 
 

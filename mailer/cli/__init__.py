@@ -7,6 +7,7 @@ import click
 from mailer import __version__
 from mailer.cli import door
 from mailer.errors import Refusal
+from mailer.render.sources import BadTemplate
 
 ROOMS = {
     "dev": "Run everything on this machine, to try it out.",
@@ -61,7 +62,7 @@ def main() -> None:
     except click.Abort:
         door.complain("Interrupted.")
         raise SystemExit(1) from None
-    except Refusal as error:
+    except (Refusal, BadTemplate) as error:
         door.complain(str(error))
         raise SystemExit(1) from None
     except BrokenPipeError:

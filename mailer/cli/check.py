@@ -1,13 +1,16 @@
 """`mailer check`: what is right and what is wrong, one line each."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import click
 
-from mailer import config, db, migrate, outbox, smtp, subjects
+from mailer import config, db, migrate, outbox, render, smtp, subjects
 from mailer.cli import door
 from mailer.config import Settings
 from mailer.errors import Refusal
+from mailer.letters import specimens
+from mailer.render import faults
+from mailer.render.sources import BadTemplate
 
 
 @click.command("check")
@@ -32,10 +35,27 @@ async def findings(settings: Settings) -> AsyncIterator[tuple[str, str | None]]:
         ("MAILER_SECRET_KEY", settings.secret_key),
     ):
         yield name, None if given else "is not set"
+    for found in templates(settings):
+        yield found
     async for found in database(settings):
         yield found
     async for found in mail_servers(settings):
         yield found
+
+
+def templates(settings: Settings) -> Iterator[tuple[str, str | None]]:
+    """The operator's own: each fault with its file and line; then every letter is tried."""
+    render.use(settings.templates_dir)
+    wrong = faults.found()
+    try:
+        for language in () if wrong else render.LANGUAGES:
+            for _ in specimens.every(settings, language):
+                pass
+    except BadTemplate as error:
+        wrong = [str(error)]
+    yield from (("templates", fault) for fault in wrong)
+    if not wrong:
+        yield "templates", None
 
 
 async def database(settings: Settings) -> AsyncIterator[tuple[str, str | None]]:

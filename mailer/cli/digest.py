@@ -1,27 +1,36 @@
 """`mailer digest …`."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 from uuid import uuid4
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from mailer import address, db, digests, editions, letters, mime, newsletters, outbox, smtp
+from mailer import address, db, digests, editions, letters, mime, newsletters, outbox, render, smtp
 from mailer.cli import door
 from mailer.cli.door import House
-from mailer.digests import Digest, Status
-from mailer.errors import Invalid, Misconfigured, Refusal
+from mailer.digests import Digest, Item, Status
+from mailer.editions import Composed
+from mailer.errors import Invalid, Misconfigured, Refusal, Unknown
+from mailer.newsletters import Newsletter
 from mailer.tokens import LENGTH, SLOTS
 from mailer.worker import Worker
 
 WATCH_SECONDS = 0.5
 DEAD_LINK = "x" * LENGTH
 """In a preview or test mail: a token that opens nothing."""
+
+Written: TypeAlias = tuple[str, str]
+
+despite_warnings = click.option(
+    "--despite-warnings", is_flag=True, help="Put aside what was found in it."
+)
 
 
 @click.group("digest")
@@ -56,14 +65,113 @@ async def draft(
         house.conn, newsletter, cadence or newsletter.cadences[0], by=door.actor()
     )
     if introduced:
-        pairs = [text.partition("=") for text in introduced]
-        if not all(language in newsletter.languages and said for language, _, said in pairs):
-            raise Invalid(
-                "Give the introduction as LANG=TEXT in {known}.",
-                known=", ".join(newsletter.languages),
-            )
-        await digests.introduce(house.conn, digest, {lang: said for lang, _, said in pairs})
+        await digests.introduce(house.conn, digest, introduction(newsletter, introduced))
     return await digests.get(house.conn, digest.id)
+
+
+def introduction(newsletter: Newsletter, introduced: Sequence[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in introduced]
+    if not all(language in newsletter.languages and said for language, _, said in pairs):
+        raise Invalid(
+            "Give the introduction as LANG=TEXT in {known}.",
+            known=", ".join(newsletter.languages),
+        )
+    return {language: said for language, _, said in pairs}
+
+
+@command.command()
+@click.argument("newsletter")
+@click.argument("number", type=int)
+@door.as_json
+@door.run
+async def show(newsletter: str, number: int, as_json: bool) -> None:
+    """The articles of a digest, in their order, and the version of the draft."""
+    async with door.house() as house:
+        digest = await digests.find(house.conn, newsletter, number)
+        items = await digests.contents(house.conn, digest)
+    rows = [as_line(item) for item in items]
+    if as_json:
+        door.show_one({"version": digest.version, "articles": rows}, as_json=True)
+    else:
+        door.show(rows, as_json=False)
+        door.say(f"Version {digest.version}, {digest.state}.")
+
+
+def as_line(item: Item) -> dict[str, object]:
+    article = item.article
+    return {
+        "id": article.id,
+        "language": article.language,
+        "title": article.title,
+        "pinned": item.pinned,
+        "work": article.work,
+        "files": len(item.attachments),
+    }
+
+
+@command.command()
+@click.argument("newsletter")
+@click.argument("number", type=int)
+@click.option("--pick", type=int, multiple=True, metavar="ID", help="Put an article in.")
+@click.option("--skip", type=int, multiple=True, metavar="ID", help="Leave it out, for good.")
+@click.option(
+    "--later", type=int, multiple=True, metavar="ID", help="Leave it for the next digest."
+)
+@click.option("--pin", type=int, multiple=True, metavar="ID", help="Keep it at the top.")
+@click.option("--unpin", type=int, multiple=True, metavar="ID")
+@click.option("--order", metavar="ID,ID,…", help="These first, in this order.")
+@click.option(
+    "--introduction",
+    "introduced",
+    multiple=True,
+    metavar="LANG=TEXT",
+    help="Instead of what was said so far.",
+)
+@click.option("--version", type=int, help="The one you have seen: refused if it is another by now.")
+@door.run
+async def edit(
+    newsletter: str,
+    number: int,
+    pick: tuple[int, ...],
+    skip: tuple[int, ...],
+    later: tuple[int, ...],
+    pin: tuple[int, ...],
+    unpin: tuple[int, ...],
+    order: str | None,
+    introduced: tuple[str, ...],
+    version: int | None,
+) -> None:
+    """Change a draft. An article's id (`digest show`) means its translations, too."""
+    async with door.house() as house, house.conn.transaction():
+        conn = house.conn
+        digest = await digests.find(conn, newsletter, number)
+        await digests.edit(conn, digest, version)
+        for id_ in pick:
+            await digests.pick(conn, digest, id_)
+        for id_ in skip:
+            await digests.skip(conn, digest, id_)
+        for id_ in later:
+            await digests.put_back(conn, digest, id_)
+        for id_ in pin:
+            await digests.pin(conn, digest, id_)
+        for id_ in unpin:
+            await digests.pin(conn, digest, id_, pinned=False)
+        if order:
+            await digests.reorder(conn, digest, numbers(order))
+        if introduced:
+            weekly = await newsletters.get(conn, digest.newsletter)
+            await digests.introduce(conn, digest, introduction(weekly, introduced))
+        digest = await digests.get(conn, digest.id)
+    door.say(f"Version {digest.version}.")
+
+
+def numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise Invalid(
+            "Give the order as ids with commas, such as 12,9,14.", field="order"
+        ) from None
 
 
 @command.command()
@@ -73,19 +181,34 @@ async def draft(
               help="A folder for the files; else here.")  # fmt: skip
 @door.run
 async def preview(newsletter: str, number: int, out: Path) -> None:
-    """Write each edition to a file, as HTML and as text."""
+    """Write each edition to a file, as HTML and as text, and a page that shows them all at full and
+    at phone width; say what is wrong with them."""
     async with door.house() as house:
         digest = await digests.find(house.conn, newsletter, number)
-        _, composed = await editions.compose(house.conn, house.settings, digest)
+        weekly, composed = await editions.compose(house.conn, house.settings, digest)
+        found = await editions.findings(house.conn, house.settings, digest, weekly, composed)
+    for finding in found:
+        door.complain(f"{finding.level}: {finding}")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for edition, _ in composed:
-            stem = f"{newsletter}-{number}-{edition.language}"
-            for suffix, content in (("html", edition.html), ("txt", edition.text)):
-                (out / f"{stem}.{suffix}").write_text(without_slots(content), "utf-8")
-                door.say(str(out / f"{stem}.{suffix}"))
+        for name, content in files(f"{newsletter}-{number}", weekly, composed):
+            (out / name).write_text(content, "utf-8")
+            door.say(str(out / name))
     except OSError as error:
         raise Refusal("{path} can't be written: {why}.", path=out, why=error.strerror) from None
+
+
+def files(stem: str, newsletter: Newsletter, composed: Sequence[Composed]) -> Iterator[Written]:
+    """By name: each edition as HTML and as text, and all of them beside one another."""
+    for each in composed:
+        edition = each.edition
+        for suffix, content in (("html", edition.html), ("txt", edition.text)):
+            yield f"{stem}-{edition.language}.{suffix}", without_slots(content)
+    shown = [each.edition for each in composed]
+    yield (
+        f"{stem}.html",
+        render.page("preview.html", "en", stem=stem, newsletter=newsletter, editions=shown),
+    )
 
 
 def without_slots(content: str) -> str:
@@ -108,8 +231,10 @@ async def test(newsletter: str, number: int, to: str, language: str | None) -> N
         settings = house.settings
         digest = await digests.find(house.conn, newsletter, number)
         found, composed = await editions.compose(house.conn, settings, digest)
-    spoken = found.offered(language or found.fallback)
-    letter = next(letter for edition, letter in composed if edition.language == spoken)
+    letters_ = {each.edition.language: each.letter for each in composed}
+    letter = letters_.get(found.offered(language or found.fallback))
+    if letter is None:
+        raise Unknown("There is no edition in {language}.", language=language or found.fallback)
     mail = mime.mould(letter, settings.domain).cast(
         reached.given, uuid4(), dict.fromkeys(SLOTS, DEAD_LINK), datetime.now(UTC)
     )
@@ -124,19 +249,59 @@ async def test(newsletter: str, number: int, to: str, language: str | None) -> N
 @command.command()
 @click.argument("newsletter")
 @click.argument("number", type=int)
+@click.option("--at", metavar="TIME", help="When to begin, such as 2026-03-01T09:00, on the "
+              "newsletter's clock; else at once.")  # fmt: skip
+@despite_warnings
 @door.run
-async def approve(newsletter: str, number: int) -> None:
+async def approve(newsletter: str, number: int, at: str | None, despite_warnings: bool) -> None:
     """Freeze its text and begin to send it."""
     async with door.house() as house, house.conn.transaction():
         digest = await digests.find(house.conn, newsletter, number)
-        mails = await approved(house, digest)
-    door.say(f"{mails} mails are on their way.")
+        when = await time(house, digest, at)
+        await approved(house, digest, despite_warnings, when)
+        if when is None:
+            mails = await editions.begin(house.conn, house.settings, digest)
+    if when is None:
+        door.say(f"{mails} mails are on their way.")
+    else:
+        door.say(f"It begins at {when:%Y-%m-%d %H:%M %Z}.")
 
 
-async def approved(house: House, digest: Digest) -> int:
-    _, composed = await editions.compose(house.conn, house.settings, digest)
-    frozen = [edition for edition, _ in composed]
-    return await digests.approve(house.conn, digest, frozen, by=door.actor())
+async def time(house: House, digest: Digest, text: str | None) -> datetime | None:
+    """On the newsletter's clock unless it names another zone."""
+    if text is None:
+        return None
+    zone = (await newsletters.get(house.conn, digest.newsletter)).zone
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid("Give the time as 2026-03-01T09:00.", field="at") from None
+    found = found if found.tzinfo else found.replace(tzinfo=zone)
+    if found <= datetime.now(UTC):
+        raise Invalid("That time is over: give one to come.", field="at")
+    return found.astimezone(zone)
+
+
+async def approved(
+    house: House, digest: Digest, despite_warnings: bool, at: datetime | None = None
+) -> None:
+    found = await editions.approve(
+        house.conn, house.settings, digest, by=door.actor(), at=at,
+        despite_warnings=despite_warnings,
+    )  # fmt: skip
+    for finding in found:
+        door.complain(f"{finding.level}: {finding}")
+
+
+@command.command()
+@click.argument("newsletter")
+@click.argument("number", type=int)
+@door.run
+async def recall(newsletter: str, number: int) -> None:
+    """Make an approved digest that has not begun a draft again."""
+    async with door.house() as house, house.conn.transaction():
+        await digests.recall(house.conn, await digests.find(house.conn, newsletter, number))
+    door.say("It is a draft again.")
 
 
 @command.command()
@@ -166,7 +331,7 @@ async def resume(newsletter: str, number: int) -> None:
 @click.argument("number", type=int)
 @door.run
 async def cancel(newsletter: str, number: int) -> None:
-    """Send no more of it, ever. The articles of a draft come with the next digest."""
+    """Send no more of it, ever. If it has not begun, its articles come with the next digest."""
     async with door.house() as house, house.conn.transaction():
         await digests.cancel(house.conn, await digests.find(house.conn, newsletter, number))
     door.say("Cancelled.")
@@ -201,20 +366,24 @@ def as_row(status: Status) -> dict[str, object]:
         **status.mails,
         "approved_by": digest.approved_by,
         "approved_at": digest.approved_at,
+        "send_at": digest.send_at,
         "finished_at": digest.finished_at,
+        "problem": digest.problem,
     }
 
 
 @command.command()
 @click.argument("newsletter")
 @click.option("--cadence", help="The newsletter's first, if not given.")
+@despite_warnings
 @door.run
-async def send(newsletter: str, cadence: str | None) -> None:
+async def send(newsletter: str, cadence: str | None, despite_warnings: bool) -> None:
     """Create, approve and watch until it is done."""
     async with door.house() as house:
         async with house.conn.transaction():
             digest = await draft(house, newsletter, cadence)
-            mails = await approved(house, digest)
+            await approved(house, digest, despite_warnings)
+            mails = await editions.begin(house.conn, house.settings, digest)
         door.complain(f"Digest {digest.number} of {newsletter} to {mails} readers.")
         async with somebody_works(house):
             done = await watch(house, digest, mails)

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import click
 
-from mailer import config, db, embedded, migrate, subjects
+from mailer import config, db, embedded, migrate, render, subjects
 from mailer.config import Settings
 from mailer.db import Connection
 from mailer.errors import Misconfigured
@@ -60,6 +60,7 @@ async def database(settings: Settings) -> AsyncIterator[str]:
 async def house() -> AsyncIterator[House]:
     """Everything open. Raises Misconfigured, Unavailable or Conflict (the schema is not ours)."""
     settings = config.load()
+    render.use(settings.templates_dir)
     async with database(settings) as url, db.connection(url) as conn:
         await migrate.check(conn)
         vault = await subjects.open_vault(conn, secret_key(settings))

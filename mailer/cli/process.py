@@ -7,6 +7,7 @@ import signal
 import sys
 from datetime import UTC, datetime
 
+from mailer import render
 from mailer.cli import door
 from mailer.config import Settings
 from mailer.errors import Misconfigured
@@ -28,7 +29,8 @@ class JsonLines(logging.Formatter):
 
 
 def begin(settings: Settings) -> None:
-    """Log to standard error, as MAILER_LOG says."""
+    """Log to standard error, as MAILER_LOG says; speak with the templates it names."""
+    render.use(settings.templates_dir)
     handler = logging.StreamHandler(sys.stderr)
     text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     handler.setFormatter(JsonLines() if settings.log == "json" else text)

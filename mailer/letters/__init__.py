@@ -8,15 +8,14 @@ letter, or in an edition kept in the database, is always one of ours.
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parseaddr
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
 from mailer import render
-from mailer.articles import Attachment
+from mailer.articles import Article, Attachment
 from mailer.config import Settings
 from mailer.digests import Digest, Edition, Item
 from mailer.letters import prose
@@ -38,7 +37,10 @@ MOST_BYTES = 80_000
 
 @dataclass(frozen=True)
 class Letter:
-    """`headers`: structured fields, beside those that every mail has; `sender`: an address."""
+    """`headers`: structured fields, beside those that every mail has; `sender`: an address.
+
+    `shortened`: its HTML has less than there was to say.
+    """
 
     subject: str
     text: str
@@ -46,47 +48,80 @@ class Letter:
     sender: str
     sender_name: str
     headers: tuple[tuple[str, str], ...]
+    shortened: bool = False
 
 
 @dataclass(frozen=True)
 class Room:
-    """How much of each article a digest shows: characters, files, articles."""
+    """How much of each article a digest shows: characters, files, related stories, articles."""
 
     summary: int
     files: int
+    related: int
     items: int
 
 
 ROOMS = (
-    *(Room(s, f, 1000) for s, f in ((1200, 20), (600, 10), (300, 5), (150, 3), (0, 1))),
-    *(Room(0, 0, items) for items in (1000, 25, 12, 6, 3, 1)),
-)
+    *(Room(s, f, r, 1000) for s, f, r in
+      ((1200, 20, 10), (600, 10, 3), (300, 5, 1), (150, 3, 0), (0, 1, 0))),
+    *(Room(0, 0, 0, items) for items in (1000, 25, 12, 6, 3, 1)),
+)  # fmt: skip
 """From generous to sparse: the first that fits is taken."""
+
+TABLE_OF_CONTENTS = 5
+"""Articles from which on a digest begins with their titles."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """An article as a digest shows it. `language`: its code if it isn't the digest's, else None."""
+    """An article as a digest shows it: `lang` and `dir` are its own.
 
+    `language`: its code if it isn't the digest's, else None. `bundle`: everything at once.
+    """
+
+    anchor: str
+    lang: str
+    dir: str
     title: str
     url: str | None
     date: str | None
     language: str | None
     summary: Markup
     plain: str
+    image: "Image | None"
     files: Sequence["File"]
     more_files: int
+    bundle: "File | None"
+    related: Sequence["Story"]
 
 
 @dataclass(frozen=True)
 class File:
-    """An attachment; `kind`: such as PDF; `size` in words."""
+    """An attachment; `kind`: such as PDF; `size` in words; `dir`: of its name."""
 
     name: str
     url: str
     kind: str | None
     size: str
     language: str | None
+    dir: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """`alt`: what it shows; empty if it only decorates."""
+
+    url: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Story:
+    """Another article of the site; `dir`: of its title."""
+
+    title: str
+    url: str
+    dir: str
 
 
 # the letters
@@ -128,7 +163,7 @@ def digest(
         assert letter.html is not None
         if len(letter.html.encode()) <= MOST_BYTES:
             break
-    return letter
+    return replace(letter, shortened=room != ROOMS[0])
 
 
 def in_room(
@@ -139,8 +174,8 @@ def in_room(
     language: str,
     room: Room,
 ) -> Letter:
-    zone = ZoneInfo(newsletter.timezone)
-    archive = f"{settings.base_url}/archive/{newsletter.slug}/{digest.number}"
+    archive = f"{settings.base_url}/archive/{newsletter.slug}/{digest.number}?lang={language}"
+    every = [shown(item, language, newsletter, ROOMS[0]) for item in items]
     return composed(
         "digest",
         settings,
@@ -149,8 +184,9 @@ def in_room(
         listed(settings, newsletter, digest, language),
         number=digest.number,
         introduction=paragraphs(digest.introduction.get(language, "")),
-        items=[shown(item, language, zone, room) for item in items[: room.items]],
-        every=[shown(item, language, zone, ROOMS[0]) for item in items],
+        items=[shown(item, language, newsletter, room) for item in items[: room.items]],
+        every=every,
+        contents=every[: room.items] if len(every) >= TABLE_OF_CONTENTS else [],
         more=max(0, len(items) - room.items),
         shortened=room != ROOMS[0],
         archive=archive if newsletter.archived else None,
@@ -267,20 +303,40 @@ def paragraphs(text: str) -> list[str]:
     return [said for part in lines if (said := " ".join(part.split()))]
 
 
-def shown(item: Item, language: str, zone: ZoneInfo, room: Room) -> Shown:
-    article = item.article
+def shown(item: Item, language: str, newsletter: Newsletter, room: Room) -> Shown:
+    article, zone = item.article, newsletter.zone
     summary = prose.fitted(article.summary, room.summary) if room.summary else ""
     files = [file(attachment, language) for attachment in item.attachments]
+    wants_image = newsletter.images and room.summary and article.image_url
     return Shown(
+        anchor=f"a{article.id}",
+        lang=article.language,
+        dir=render.direction(article.language),
         title=article.title,
         url=article.url,
         date=render.date(article.published_at, language, zone) if article.published_at else None,
         language=article.language if article.language != language else None,
         summary=Markup(summary),  # noqa: S704  # cleaned when it came in and again by `fitted`
         plain=prose.plain(summary),
+        image=Image(article.image_url or "", article.image_alt or "") if wants_image else None,
         files=files[: room.files],
         more_files=max(0, len(files) - room.files),
+        bundle=bundle(article, language) if room.files else None,
+        related=[story(each) for each in article.related[: room.related]],
     )
+
+
+def bundle(article: Article, language: str) -> File | None:
+    """What `download all` leads to."""
+    if article.bundle_url is None:
+        return None
+    kind = KINDS.get(article.bundle_type or "") or subtype(article.bundle_type) or None
+    size = render.size(article.bundle_size, language)
+    return File("", article.bundle_url, kind, size, None, render.direction(language))
+
+
+def story(related: Mapping[str, str]) -> Story:
+    return Story(related["title"], related["url"], prose.leaning(related["title"]))
 
 
 KINDS = {
@@ -293,6 +349,7 @@ KINDS = {
     "application/vnd.oasis.opendocument.text": "ODT",
     "audio/mpeg": "MP3",
     "image/jpeg": "JPG",
+    "application/gzip": "GZ",
     "text/plain": "TXT",
 }
 
@@ -307,6 +364,7 @@ def file(attachment: Attachment, language: str) -> File:
         kind=kind or None,
         size=render.size(attachment.size, language),
         language=attachment.language,
+        dir=prose.leaning(attachment.name),
     )
 
 

@@ -3,6 +3,7 @@
 import html
 import re
 import textwrap
+import unicodedata
 from html.parser import HTMLParser
 
 import nh3
@@ -58,6 +59,15 @@ def line(text: str, most: int) -> str:
     """One line of at most that many characters, at the end of a word."""
     flat = " ".join(text.split())
     return flat if len(flat) <= most else ending(flat, most - 1).rstrip(" ,;:–—-") + "…"
+
+
+def leaning(text: str) -> str:
+    """The direction of a text whose language nobody said: of its first letter that has one."""
+    for character in text:
+        kind = unicodedata.bidirectional(character)
+        if kind in ("L", "R", "AL"):
+            return "ltr" if kind == "L" else "rtl"
+    return "ltr"
 
 
 # plain text

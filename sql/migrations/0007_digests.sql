@@ -62,8 +62,9 @@ where n.id = l.newsletter
 -- already, or have to catch up.
 alter table edition
     drop constraint edition_pkey,
-    add column id   integer generated always as identity primary key,
-    add column main boolean not null default true;
+    add column id       integer generated always as identity primary key,
+    add column main     boolean not null default true,
+    add column articles bigint[] not null default '{}';  -- what it shows, in order
 create unique index edition_main on edition (digest, language) where main;
 create index edition_of_digest on edition (digest);
 

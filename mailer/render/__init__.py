@@ -8,9 +8,11 @@ import gettext
 import hashlib
 import io
 import re
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import TypeAlias
 
 import mrml
@@ -19,13 +21,23 @@ from babel.dates import format_date, format_datetime
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateSyntaxError,
+    select_autoescape,
+)
+from markupsafe import Markup
 
-from mailer import resources
 from mailer.errors import Refusal
+from mailer.render.sources import OWN, BadTemplate, folders, names, path, unbalanced
 
-LANGUAGES = ("en", "ru")
-"""Those the service itself speaks; a newsletter may have more."""
+SHIPPED = ("en", "ru")
+LANGUAGES: tuple[str, ...] = SHIPPED
+"""Those the service itself speaks, by a catalogue of ours or of the operator's; a newsletter may
+have more."""
 
 Translations: TypeAlias = gettext.NullTranslations
 
@@ -34,22 +46,35 @@ ACCEPT_CHARACTERS = 500
 LEFT_OVER = re.compile(r"</?(mj[-\w]*)")
 
 
-class BadTemplate(Exception):
-    """A template of ours is not MJML: a fault of the program, not of its input."""
-
-
 # what is rendered
 
 
 def page(template: str, language: str, **values: object) -> str:
-    """templates/<template> as HTML: values are escaped."""
-    return environment(language).get_template(template).render(values)
+    """templates/<template> as HTML: values are escaped. Raises BadTemplate."""
+    try:
+        return environment(language).get_template(template).render(values)
+    except TemplateSyntaxError as error:
+        raise BadTemplate(error.message or "wrong", error.name or template, error.lineno) from error
+    except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        name, line = place(error, template)
+        raise BadTemplate(str(error), name, line) from error
+
+
+def place(error: Exception, template: str) -> tuple[str, int | None]:
+    """In which template, and in which of its lines, it was raised."""
+    found: tuple[str, int | None] = (template, None)
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = Path(frame.f_code.co_filename)
+        for folder in folders():
+            if file.is_relative_to(folder):
+                found = file.relative_to(folder).as_posix(), line
+    return found
 
 
 def text(template: str, language: str, **values: object) -> str:
-    """templates/<template> as it stands: a .txt, where nothing is escaped."""
+    """templates/<template> as it stands: a .txt, where nothing is escaped. Raises BadTemplate."""
     assert template.endswith(".txt"), template
-    return environment(language).get_template(template).render(values)
+    return page(template, language, **values)
 
 
 def mjml(template: str, language: str, **values: object) -> str:
@@ -57,12 +82,16 @@ def mjml(template: str, language: str, **values: object) -> str:
     try:
         made = mrml.to_html(page(template, language, **values), None, options())
     except (OSError, ValueError) as error:
-        raise BadTemplate(f"{template}: {error}") from error
+        if found := next(unbalanced(template), None):
+            raise found from error
+        raise BadTemplate(str(error), template) from error
     if made.warnings:
-        raise BadTemplate(f"{template}: {made.warnings[0].kind}")
+        raise BadTemplate(str(made.warnings[0].kind), template)
     # Unknown tags pass through as they are; those of values are escaped and so never found here.
-    if found := LEFT_OVER.search(made.content):
-        raise BadTemplate(f"{template}: <{found[1]}> is no tag of MJML, or is in the wrong place")
+    if left := LEFT_OVER.search(made.content):
+        raise next(unbalanced(template), None) or BadTemplate(
+            f"<{left[1]}> is in the wrong place", template
+        )
     return made.content
 
 
@@ -105,31 +134,67 @@ def accepted(header: str) -> list[str]:
     return [code for weight, code in sorted(found, key=lambda f: -f[0]) if weight > 0]
 
 
+def own(language: str) -> Markup:
+    """Attributes of what the service itself says to readers of a language it does not speak."""
+    said = spoken(language)
+    attributes = f' lang="{said}" dir="{direction(said)}"'
+    return Markup(attributes if said != language else "")  # made of known codes
+
+
 def spoken(language: str) -> str:
     """The language in which the service speaks to readers of `language`."""
     return language if language in LANGUAGES else LANGUAGES[0]
 
 
+def written(language: str) -> str:
+    """The language in which figures and dates are written for them: their own, if it is known."""
+    return language if locale_of(language) else spoken(language)
+
+
+def babel(language: str) -> Locale:
+    found = locale_of(written(language))
+    assert found is not None, "the service's own languages are known"
+    return found
+
+
 @cache
 def catalogue(language: str) -> Translations:
-    path = resources("templates") / "translations" / f"{language}.po"
-    if not path.is_file():
-        return gettext.NullTranslations()
-    compiled = io.BytesIO()
-    with path.open("rb") as source:
-        write_mo(compiled, read_po(source, language))
-    compiled.seek(0)
-    return gettext.GNUTranslations(compiled)
+    """The operator's, and behind it ours."""
+    found = gettext.NullTranslations()
+    for folder in reversed(folders()):
+        file = folder / "translations" / f"{language}.po"
+        if file.is_file():
+            compiled = io.BytesIO()
+            with file.open("rb") as source:
+                write_mo(compiled, read_po(source, language))
+            compiled.seek(0)
+            theirs = gettext.GNUTranslations(compiled)
+            theirs.add_fallback(found)
+            found = theirs
+    return found
 
 
 def source_sha256(folder: str) -> str:
     """Which version of templates a text came from: over its folder and what all mails share."""
-    top = resources("templates")
-    sources = [*sorted((top / folder).iterdir()), *sorted((top / folder).parent.glob("*.*"))]
+    shared = folder.rpartition("/")[0]
     whole = hashlib.sha256()
-    for source in sources:
-        whole.update(f"{source.relative_to(top)}\n".encode() + source.read_bytes())
+    for name in names():
+        if name.rpartition("/")[0] in (folder, shared):
+            whole.update(f"{name}\n".encode() + path(name).read_bytes())
     return whole.hexdigest()
+
+
+# whose templates
+
+
+def use(own_folder: Path | None) -> None:
+    """From now on the templates and catalogues in this folder go before ours."""
+    global LANGUAGES  # noqa: PLW0603  # said once, when a process begins
+    OWN[:] = [own_folder] if own_folder else []
+    theirs = sorted(f.stem for folder in OWN for f in (folder / "translations").glob("*.po"))
+    LANGUAGES = (*SHIPPED, *(language for language in theirs if language not in SHIPPED))
+    catalogue.cache_clear()
+    environment.cache_clear()
 
 
 # the environment
@@ -139,7 +204,7 @@ def source_sha256(folder: str) -> str:
 def environment(language: str) -> Environment:
     """One a language: what gettext installs and the filters speak are its own."""
     made = Environment(
-        loader=FileSystemLoader(resources("templates")),
+        loader=FileSystemLoader(folders()),
         autoescape=select_autoescape(("html", "mjml", "xml")),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -149,7 +214,7 @@ def environment(language: str) -> Environment:
     made.install_gettext_translations(  # type: ignore[attr-defined]  # the extension adds it
         catalogue(spoken(language)), newstyle=True
     )
-    locale = spoken(language)
+    locale = written(language)
     made.filters["date"] = lambda at, zone=None: date(at, locale, zone)
     made.filters["datetime"] = lambda at, zone=None: date_and_time(at, locale, zone)
     made.filters["size"] = lambda count: size(count, locale)
@@ -157,7 +222,8 @@ def environment(language: str) -> Environment:
     made.globals["lang"] = language
     made.globals["dir"] = direction(language)
     made.globals["direction"] = direction
-    made.globals["translate"] = lambda sentence: translate(sentence, locale)
+    made.globals["own"] = own(language)
+    made.globals["translate"] = lambda sentence: translate(sentence, language)
     return made
 
 
@@ -165,14 +231,14 @@ def environment(language: str) -> Environment:
 
 
 def date(at: datetime, language: str, zone: tzinfo | None = None) -> str:
-    return format_date(at.astimezone(zone or UTC), "long", locale=spoken(language))
+    return format_date(at.astimezone(zone or UTC), "long", locale=babel(language))
 
 
 def date_and_time(at: datetime, language: str, zone: tzinfo | None = None) -> str:
     """With the name of the zone, UTC unless told otherwise."""
     local = at.astimezone(zone or UTC)
-    day = format_date(local, "long", locale=spoken(language))
-    return f"{day}, {format_datetime(local, 'HH:mm', locale=spoken(language))} {local.tzname()}"
+    day = format_date(local, "long", locale=babel(language))
+    return f"{day}, {format_datetime(local, 'HH:mm', locale=babel(language))} {local.tzname()}"
 
 
 def size(count: int | None, language: str) -> str:
@@ -183,7 +249,7 @@ def size(count: int | None, language: str) -> str:
     while round(value) >= 1000 and unit < len(UNITS) - 1:
         value, unit = value / 1024, unit + 1
     digits = "0.#" if unit > 1 and value < 10 else "#,##0"
-    number = format_decimal(value, digits, locale=spoken(language))
+    number = format_decimal(value, digits, locale=babel(language))
     return f"{number}\N{NO-BREAK SPACE}{translate(UNITS[unit], language)}"
 
 

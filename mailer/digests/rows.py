@@ -1,0 +1,147 @@
+"""Digests as rows: an issue of a newsletter, its articles, its editions, how it stands."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from mailer import articles, db, newsletters, outbox
+from mailer.articles import Article, Attachment
+from mailer.db import Connection
+from mailer.errors import Unknown
+
+SQL = db.statements("digests")
+
+State: TypeAlias = Literal["draft", "approved", "sending", "paused", "sent", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Digest:
+    """`number`: 1, 2, 3 … within its newsletter; `introduction`: by language, plain text.
+
+    `version` grows with each edit. `issued`: 1, 2, 3 … in the order in which digests begin to be
+    sent. `despite`: warnings that whoever approved it put aside. `problem`: why one that was to go
+    by itself waits, in a sentence.
+    """
+
+    id: int
+    newsletter: int
+    number: int
+    cadence: str
+    state: State
+    introduction: Mapping[str, str]
+    created_by: str
+    created_at: datetime
+    approved_by: str | None
+    approved_at: datetime | None
+    finished_at: datetime | None
+    version: int = 1
+    send_at: datetime | None = None
+    issued: int | None = None
+    despite: Sequence[str] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """An article in a digest, with what is attached to it."""
+
+    article: Article
+    attachments: Sequence[Attachment]
+    pinned: bool = False
+
+    @property
+    def work(self) -> str:
+        """What is the same in all translations of it, and in nothing else."""
+        return f"w{self.article.work}" if self.article.work else f"a{self.article.id}"
+
+
+@dataclass(frozen=True)
+class Edition:
+    """A digest in one language; in place of a reader's own links stand `mime`'s slots.
+
+    `articles`: what it shows, in order. `main`: for all who had what came before, as most have.
+    """
+
+    digest: int
+    language: str
+    subject: str
+    html: str
+    text: str
+    articles: Sequence[int] = ()
+    main: bool = True
+    id: int | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a digest stands: its mails by state."""
+
+    digest: Digest
+    newsletter: str
+    articles: int
+    mails: Mapping[str, int]
+
+
+async def find(conn: Connection, slug: str, number: int) -> Digest:
+    """Raises Unknown."""
+    found = await db.first(conn, Digest, SQL.find, slug, number)
+    if found is None:
+        raise Unknown("{slug} has no digest number {number}.", slug=slug, number=number)
+    return found
+
+
+async def get(conn: Connection, id_: int) -> Digest:
+    """The digest of a row that refers to it."""
+    found = await db.first(conn, Digest, SQL.get, id_)
+    assert found is not None, "digests are never deleted"
+    return found
+
+
+async def all_(conn: Connection, slug: str | None = None) -> list[Digest]:
+    """Newest first; of one newsletter or of all."""
+    return await db.fetch(conn, Digest, SQL.listed, slug)
+
+
+async def sent(conn: Connection, newsletter: int, most: int) -> list[Digest]:
+    """The latest that were sent, newest first."""
+    return await db.fetch(conn, Digest, SQL.sent, newsletter, most)
+
+
+async def contents(conn: Connection, digest: Digest) -> list[Item]:
+    """Its articles in their order, in every language; not those withdrawn."""
+    chosen = await db.fetch(conn, Article, SQL.contents, digest.id)
+    pinned = {row["article"] for row in await conn.fetch(SQL.pinned, digest.id)}
+    return await items(conn, chosen, pinned)
+
+
+async def these(conn: Connection, ids: Sequence[int]) -> list[Item]:
+    """Articles as items, in the order given."""
+    return await items(conn, await db.fetch(conn, Article, SQL.articles, list(ids)), set())
+
+
+async def items(conn: Connection, chosen: Sequence[Article], pinned: set[int]) -> list[Item]:
+    attached = await articles.attachments_of(conn, [article.id for article in chosen])
+    return [Item(a, attached.get(a.id, ()), a.id in pinned) for a in chosen]
+
+
+async def edition(conn: Connection, id_: int) -> Edition:
+    """The one that a mail shows."""
+    found = await db.first(conn, Edition, SQL.edition, id_)
+    assert found is not None, "editions of what is being sent are never deleted"
+    return found
+
+
+async def editions(conn: Connection, digest: int) -> list[Edition]:
+    """The frozen text in each language that has one."""
+    return await db.fetch(conn, Edition, SQL.editions, digest)
+
+
+async def status(conn: Connection, digest: Digest) -> Status:
+    newsletter = await newsletters.get(conn, digest.newsletter)
+    return Status(
+        await get(conn, digest.id),
+        newsletter.slug,
+        await conn.fetchval(SQL.count_articles, digest.id),
+        await outbox.progress(conn, digest.id),
+    )

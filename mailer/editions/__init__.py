@@ -1,0 +1,16 @@
+"""Editions: a digest rendered in each language, to look at, to check, to approve and to begin."""
+
+from mailer.editions.checks import Finding, findings
+from mailer.editions.composing import Composed, compose
+from mailer.editions.going import approve, begin, begin_due, make_due
+
+__all__ = [
+    "Composed",
+    "Finding",
+    "approve",
+    "begin",
+    "begin_due",
+    "compose",
+    "findings",
+    "make_due",
+]
