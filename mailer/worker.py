@@ -25,7 +25,7 @@ from mailer import digests, editions, feeds, fetch, limits, outbox, smtp, subscr
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.delivery import Claim, Delivery
-from mailer.feeds import Feed
+from mailer.feeds import Failed, Feed, Fetched, Gone, Stored
 from mailer.fetch import Policy
 from mailer.outbox import CHANNEL
 from mailer.vault import Vault
@@ -74,7 +74,8 @@ class Worker:
             loops.create_task(self.repeat(self.admit, wake["request"], LOOK_SECONDS))
             loops.create_task(self.repeat(to_people.step, wake["letters"], LOOK_SECONDS))
             loops.create_task(self.repeat(to_readers.step, wake["digests"], LOOK_SECONDS))
-            loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
+            for _ in range(FEEDS_AT_ONCE):
+                loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
             loops.create_task(self.repeat(self.schedule, asyncio.Event(), SCHEDULE_SECONDS))
             loops.create_task(self.repeat(self.beat, asyncio.Event(), BEAT_SECONDS))
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
@@ -144,15 +145,15 @@ class Worker:
         return taken == ADMIT_AT_ONCE
 
     async def poll(self) -> bool:
+        """One feed at a time in each loop, so that a slow server holds up nobody else's."""
         async with self.pool.acquire() as conn, conn.transaction():
-            due = await feeds.due(conn, FEEDS_AT_ONCE)
-        await asyncio.gather(*(self.poll_one(feed) for feed in due))
-        return len(due) == FEEDS_AT_ONCE
-
-    async def poll_one(self, feed: Feed) -> None:
-        fetched = await fetch.fetch(self.feeds, feed)
-        async with self.pool.acquire() as conn, conn.transaction():
-            await feeds.store(conn, feed, fetched)
+            due = await feeds.due(conn, 1)
+        for feed in due:
+            fetched = await fetch.fetch(self.feeds, feed)
+            async with self.pool.acquire() as conn, conn.transaction():
+                stored = await feeds.store(conn, feed, fetched)
+            tell(feed, fetched, stored)
+        return bool(due)
 
     async def schedule(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():
@@ -169,6 +170,18 @@ class Worker:
                 await limits.forget_old(conn)
         self.beats += 1
         return False
+
+
+def tell(feed: Feed, fetched: Fetched, stored: Stored) -> None:
+    """What somebody should look at goes to the log, too."""
+    if isinstance(fetched, Failed | Gone):
+        log.warning("feed %d could not be read; `mailer feed list` says why", feed.id)
+    if stored.held:
+        log.warning(
+            "feed %d brought %d articles at once; they wait for `mailer feed release` or `dismiss`",
+            feed.id,
+            stored.held,
+        )
 
 
 @asynccontextmanager

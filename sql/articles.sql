@@ -5,7 +5,7 @@
 insert into article as a
     (newsletter, feed, external_id, language, title, url, summary, published_at, work,
      image_url, image_alt, bundle_url, bundle_type, bundle_size, categories, related,
-     withdrawn_at, known, held)
+     withdrawn_at, known)
 select n.id, $2, $3,
        coalesce(
            (select l from unnest(n.languages) l
@@ -15,7 +15,7 @@ select n.id, $2, $3,
            $4,
            n.fallback),
        $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-       case when $17::boolean then now() end, $18, $19
+       case when $17::boolean then now() end, $18
 from newsletter n
 where n.id = $1
 on conflict (newsletter, external_id) do update
@@ -85,3 +85,31 @@ select id, newsletter, feed, external_id, language, title, url, summary, publish
 from article
 where (newsletter = $1 and external_id = any ($3::text[])) or id in (select id from latest)
 order by id;
+
+-- name: most_at_once
+-- How many articles of a feed came with one fetch, of those that nobody had to decide on.
+select coalesce(max(many), 0)
+from (
+    select count(*) as many
+    from article
+    where feed = $1 and not known and not held and seen_at > now() - interval '90 days'
+    group by seen_at
+) fetches;
+
+-- name: hold
+update article set held = true where id = any ($1::bigint[]);
+
+-- name: held -> mailer.articles.Article
+select id, newsletter, feed, external_id, language, title, url, summary, published_at, seen_at,
+       known, work, image_url, image_alt, bundle_url, bundle_type, bundle_size, categories, related,
+       revised_at, withdrawn_at, held
+from article
+where feed = $1 and held
+order by id;
+
+-- name: let_go
+-- As news, or as if they had always been there.
+with gone as (
+    update article set held = false, known = $2 where feed = $1 and held returning 1
+)
+select count(*) from gone;

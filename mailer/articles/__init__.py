@@ -32,6 +32,10 @@ __all__ = [
     "clean",
     "from_json",
     "from_object",
+    "held",
+    "hold",
+    "let_go",
+    "most_at_once",
 ]
 
 SQL = db.statements("articles")
@@ -102,7 +106,6 @@ async def add(
     *,
     feed: int | None = None,
     known: bool = False,
-    held: bool = False,
 ) -> Added:
     """Keep the article. One with the same external_id is brought up to date in its place, but a
     feed changes only what came from it.
@@ -110,9 +113,7 @@ async def add(
     Raises Conflict if its work has another article in its language.
     """
     try:
-        row = await conn.fetchrow(
-            SQL.put, newsletter, feed, *values(draft), draft.withdrawn, known, held
-        )
+        row = await conn.fetchrow(SQL.put, newsletter, feed, *values(draft), draft.withdrawn, known)
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name != ONE_A_LANGUAGE:
             raise
@@ -169,3 +170,27 @@ async def attachments_of(
 async def among(conn: Connection, newsletter: int, feed: int, ids: Sequence[str]) -> list[Article]:
     """Those of a newsletter with one of these external ids, and the latest of a feed."""
     return await db.fetch(conn, Article, SQL.among, newsletter, feed, list(ids), 2 * len(ids))
+
+
+# waiting for an editor
+
+
+async def most_at_once(conn: Connection, feed: int) -> int:
+    """How many articles this feed has brought with one fetch of late."""
+    most: int = await conn.fetchval(SQL.most_at_once, feed)
+    return most
+
+
+async def hold(conn: Connection, ids: Sequence[int]) -> None:
+    """They go into no digest until somebody lets them go."""
+    await conn.execute(SQL.hold, list(ids))
+
+
+async def held(conn: Connection, feed: int) -> list[Article]:
+    return await db.fetch(conn, Article, SQL.held, feed)
+
+
+async def let_go(conn: Connection, feed: int, *, known: bool) -> int:
+    """Those held: as news, or as `known` and never sent; how many."""
+    many: int = await conn.fetchval(SQL.let_go, feed, known)
+    return many

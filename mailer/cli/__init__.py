@@ -17,7 +17,7 @@ ROOMS = {
     "check": "Check configuration, database and mail server.",
     "newsletter": "Add, list and show newsletters.",
     "notice": "Publish, list and show versions of the consent wording.",
-    "feed": "Add, list, poll and remove feeds.",
+    "feed": "Add, list, poll and remove feeds; decide on floods.",
     "article": "Add an article (JSON on standard input).",
     "digest": "Create, preview, approve, send and watch digests.",
     "subscribers": "Import, export, count and show subscribers.",

@@ -137,8 +137,9 @@ def accepted(header: str) -> list[str]:
 def own(language: str) -> Markup:
     """Attributes of what the service itself says to readers of a language it does not speak."""
     said = spoken(language)
-    attributes = f' lang="{said}" dir="{direction(said)}"'
-    return Markup(attributes if said != language else "")  # made of known codes
+    if said == language:
+        return Markup()
+    return Markup(' lang="{}" dir="{}"').format(said, direction(said))
 
 
 def spoken(language: str) -> str:

@@ -19,3 +19,9 @@ alter table article
 create unique index article_translation on article (newsletter, work, language)
     where work is not null and withdrawn_at is null;
 create index article_held on article (feed) where held;
+
+-- Ids without a scheme are unique to a site at best: they are kept under this host, which stays
+-- what it was when the feed was added, wherever the feed moves later.
+alter table feed add column id_host text;
+update feed set id_host = substring(url from '^https?://([^/:?#]+)');
+alter table feed alter column id_host set not null;
