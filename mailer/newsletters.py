@@ -4,6 +4,7 @@ import re
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo
 
@@ -45,6 +46,7 @@ class Newsletter:
     images: bool = False
     fewest: int = 1
     most: int = 50
+    created_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
     @property
     def zone(self) -> ZoneInfo:

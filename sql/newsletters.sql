@@ -2,23 +2,23 @@
 insert into newsletter (slug, titles, languages, fallback, cadences, timezone, archived)
 values ($1, $2, $3, $4, $5, $6, $7)
 returning id, slug, titles, languages, fallback, cadences, timezone, archived, untranslated,
-          approval, images, fewest, most;
+          approval, images, fewest, most, created_at;
 
 -- name: all -> mailer.newsletters.Newsletter
 select id, slug, titles, languages, fallback, cadences, timezone, archived, untranslated,
-       approval, images, fewest, most
+       approval, images, fewest, most, created_at
 from newsletter
 order by slug;
 
 -- name: find -> mailer.newsletters.Newsletter
 select id, slug, titles, languages, fallback, cadences, timezone, archived, untranslated,
-       approval, images, fewest, most
+       approval, images, fewest, most, created_at
 from newsletter
 where slug = $1;
 
 -- name: get -> mailer.newsletters.Newsletter
 select id, slug, titles, languages, fallback, cadences, timezone, archived, untranslated,
-       approval, images, fewest, most
+       approval, images, fewest, most, created_at
 from newsletter
 where id = $1;
 
@@ -28,7 +28,7 @@ set titles = $2, languages = $3, fallback = $4, cadences = $5, timezone = $6, ar
     untranslated = $8, approval = $9, images = $10, fewest = $11, most = $12
 where id = $1
 returning id, slug, titles, languages, fallback, cadences, timezone, archived, untranslated,
-          approval, images, fewest, most;
+          approval, images, fewest, most, created_at;
 
 -- name: held
 -- Readers whose language or cadence is not among these (a language that was never offered counts

@@ -7,15 +7,19 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
+from xml.etree import ElementTree
 
 import aiohttp
 import asyncpg
+import feedparser  # type: ignore[import-untyped]
 import pytest
 from yarl import URL
 
 from mailer import (
     address,
+    articles,
     consent,
     notices,
     people,
@@ -25,6 +29,7 @@ from mailer import (
     suppressions,
     tokens,
 )
+from mailer.articles import Draft
 from mailer.config import Listen
 from mailer.db import Connection, Pool
 from mailer.errors import Unavailable
@@ -80,8 +85,8 @@ async def here(pool: Pool, vault: Vault) -> AsyncIterator[Here]:
 
 async def sent_digest(here: Here, html: str, state: str = "sent") -> None:
     number = await here.conn.fetchval(
-        """insert into digest (newsletter, number, cadence, state, created_by, finished_at)
-           values ($1, 1, 'weekly', $2, 'staff:anna', now()) returning id""",
+        """insert into digest (newsletter, number, cadence, state, created_by, send_at, finished_at)
+           values ($1, 1, 'weekly', $2, 'staff:anna', now(), now()) returning id""",
         here.weekly.newsletter.id,
         state,
     )
@@ -428,11 +433,52 @@ async def test_a_mail_in_the_archive_can_do_nothing(here: Here) -> None:
     assert "allow-same-origin" not in policy
 
 
-@pytest.mark.parametrize("state", ["draft", "sending", "paused", "cancelled"])
+@pytest.mark.parametrize("state", ["draft", "approved", "sending", "paused", "cancelled"])
 async def test_only_what_was_sent_is_in_the_archive(here: Here, state: str) -> None:
     await sent_digest(here, MAIL, state)
-    assert (await here.client.get("/archive/weekly/1")).status == 404
+    # Its first readers follow the link of their mail while others wait for theirs.
+    shown = 200 if state in ("sending", "paused") else 404
+    assert (await here.client.get("/archive/weekly/1")).status == shown
     assert "Order 660" not in await (await here.client.get("/archive/weekly")).text()
+    assert "Order 660" not in await (await here.client.get("/archive/weekly/feed.xml")).text()
+
+
+async def test_the_feed_of_the_archive_is_valid_and_has_nothing_of_a_reader(here: Here) -> None:
+    await sent_digest(here, MAIL)
+    url = "/archive/weekly/feed.xml?lang=ru"
+    draft = Draft("660", "<Приказ> & №660", "ru", "https://example.org/660")
+    article = await articles.add(here.conn, here.weekly.newsletter.id, draft)
+    await here.conn.execute("update edition set articles = array[$1::bigint]", article.id)
+    answer = await here.client.get(url)
+    text = await answer.text()
+    assert answer.content_type == "application/atom+xml"
+    root = ElementTree.fromstring(text)
+    atom = "{http://www.w3.org/2005/Atom}"
+    for part in (root, *root.iter(f"{atom}entry")):
+        for name in ("id", "title", "updated"):
+            found = part.find(atom + name)
+            assert found is not None, name
+            assert found.text, name
+    entry = root.find(f"{atom}entry")
+    assert entry is not None
+    assert entry.findtext(f"{atom}title") == "Приказ №660"
+    assert "<Приказ> & №660" in "".join(entry.itertext())
+    assert datetime.fromisoformat(root.findtext(f"{atom}updated") or "").tzinfo
+    assert "SLOT" not in text
+    read = feedparser.parse(text.encode())
+    assert not read.bozo
+    assert read.entries[0].link == "http://news.example.org/archive/weekly/1?lang=ru"
+    empty = await (await here.client.get("/archive/weekly/feed.xml?lang=en")).text()
+    assert "Order 660" in empty
+    await here.conn.execute("update newsletter set archived = false")
+    assert (await here.client.get(url)).status == 404
+
+
+async def test_the_archive_asks_no_third_party_for_images(here: Here) -> None:
+    await sent_digest(
+        here, MAIL.replace("<p ", '<img src="https://site.example.org/x.png" alt=""><p ')
+    )
+    assert "<img" not in await (await here.client.get("/archive/weekly/1")).text()
 
 
 async def test_an_archive_can_be_closed(here: Here) -> None:

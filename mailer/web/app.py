@@ -34,6 +34,7 @@ ROUTES = [
     web.get("/me/{token}/confirmed/{slug}", manage.confirmed),
     web.get("/archive", archive.everything),
     web.get("/archive/{slug}", archive.series),
+    web.get("/archive/{slug}/feed.xml", archive.feed),
     web.get(r"/archive/{slug}/{number:[1-9]\d{0,8}}", archive.issue),
     web.get("/static/{hash}/{name}", page.file),
     web.get("/healthz", health.alive),

@@ -23,6 +23,9 @@ OWN_LINK = re.compile(
     r"<a\b[^>]*(?:{})[^>]*>.*?</a>".format("|".join(tokens.SLOTS.values())), re.DOTALL
 )
 BODY = re.compile(r"<body\b[^>]*>")
+IMAGE = re.compile(r"<img\b[^>]*>")
+LISTED_MOST = 500
+FEED_MOST = 30
 
 
 async def everything(request: web.Request) -> web.Response:
@@ -38,7 +41,7 @@ async def series(request: web.Request) -> web.Response:
     """GET /archive/SLUG"""
     async with request.app[page.POOL].acquire() as conn:
         newsletter = await find(conn, request.match_info["slug"])
-        sent = [d for d in await digests.all_(conn, newsletter.slug) if d.state == "sent"]
+        sent = await digests.sent(conn, newsletter.id, LISTED_MOST)
         editions = {d.id: await digests.editions(conn, d.id) for d in sent}
     issues = [(digest, editions[digest.id]) for digest in sent]
     return page.answer(
@@ -46,13 +49,36 @@ async def series(request: web.Request) -> web.Response:
     )
 
 
+async def feed(request: web.Request) -> web.Response:
+    """GET /archive/SLUG/feed.xml?lang=xx, in Atom (RFC 4287)"""
+    async with request.app[page.POOL].acquire() as conn:
+        newsletter = await find(conn, request.match_info["slug"])
+        language = newsletter.offered(request.query.get("lang", ""))
+        entries = []
+        for digest in await digests.sent(conn, newsletter.id, FEED_MOST):
+            for edition in await digests.editions(conn, digest.id):
+                if edition.language == language:
+                    shown = await digests.these(conn, edition.articles)
+                    entries.append((digest, edition, [item.article for item in shown]))
+    text = render.page(
+        "public/feed.xml",
+        language,
+        base=request.app[page.SETTINGS].base_url,
+        newsletter=newsletter,
+        entries=entries,
+        began=newsletter.created_at,
+    )
+    headers = {**page.PUBLIC, "Content-Language": language}
+    return web.Response(text=text, content_type="application/atom+xml", headers=headers)
+
+
 async def issue(request: web.Request) -> web.Response:
-    """GET /archive/SLUG/N?lang=xx"""
+    """GET /archive/SLUG/N?lang=xx; from the first mail on, which leads here."""
     async with request.app[page.POOL].acquire() as conn:
         newsletter = await find(conn, request.match_info["slug"])
         digest = await digests.find(conn, newsletter.slug, int(request.match_info["number"]))
         editions = {e.language: e for e in await digests.editions(conn, digest.id)}
-    if digest.state != "sent" or not editions:
+    if digest.state not in ("sending", "paused", "sent") or not editions:
         raise page.REFUSALS[404]
     offered = sorted(editions, key=lambda code: code != newsletter.fallback)
     accepted = request.headers.get("Accept-Language")
@@ -89,8 +115,9 @@ def bar(
 
 
 def public(edition: Edition, above: str) -> str:
-    """The mail with a bar above it and without the links that were a reader's own."""
-    text = OWN_LINK.sub("", edition.html)
+    """The mail with a bar above it, without the links that were a reader's own, and without images:
+    no page of ours asks a third party for anything."""
+    text = IMAGE.sub("", OWN_LINK.sub("", edition.html))
     for slot in tokens.SLOTS.values():
         text = text.replace(slot, "")
     return BODY.sub(lambda body: body[0] + above, text, count=1)
