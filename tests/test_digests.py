@@ -236,7 +236,7 @@ async def test_two_editors_do_not_overwrite_one_another(
     assert sum(isinstance(w, Conflict) for w in said) == 3
     now = await digests.get(conn, draft.id)
     assert (now.introduction, now.version) == ({"en": won}, draft.version + 1)
-    with pytest.raises(Conflict, match="draft"):  # and nobody approves what they have not seen
+    with pytest.raises(Conflict, match="meanwhile"):  # and nobody approves what they have not seen
         await editions.approve(conn, settings, draft, by="staff:b", despite_warnings=True)
     await send(conn, settings, now)
     with pytest.raises(Conflict, match="sending"):

@@ -101,6 +101,9 @@ async def test_what_nobody_could_read_never_goes(
     digest = await draft(conn, weekly.newsletter, ONE)
     await digests.introduce(conn, digest, {"en": "Word. " * 20_000})
     assert "KB, and 80 is the most" in said(await look(conn, settings, digest), "refused")[0]
+    with pytest.raises(Conflict, match="changed meanwhile"):
+        await editions.approve(conn, settings, digest, by="x", despite_warnings=True)
+    digest = await digests.get(conn, digest.id)
     with pytest.raises(Conflict, match="shorten the introduction"):
         await editions.approve(conn, settings, digest, by="x", despite_warnings=True)
     await articles.add(conn, weekly.newsletter.id, Draft("1", "One", "en", withdrawn=True))

@@ -77,14 +77,18 @@ async def edit(conn: Connection, digest: Digest, version: int | None) -> None:
     """Raises Conflict once it is approved, or if somebody else edited it since that version."""
     if await conn.fetchval(SQL.edit, digest.id, version):
         return
-    now = await get(conn, digest.id)
-    if now.state == "draft":
-        raise Conflict(
-            "Digest {number} was changed meanwhile: look at it again, then edit version {version}.",
-            number=now.number,
-            version=now.version,
-        )
-    raise refused(now, "be changed")
+    raise changed(await get(conn, digest.id), "be changed")
+
+
+def changed(now: Digest, what: str) -> Conflict:
+    """It is not the draft any more that somebody has seen."""
+    if now.state != "draft":
+        return refused(now, what)
+    return Conflict(
+        "Digest {number} was changed meanwhile: look at version {version}, then decide again.",
+        number=now.number,
+        version=now.version,
+    )
 
 
 def concerns(article: int, found: object) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from mailer import db, outbox
 from mailer.db import Connection
-from mailer.digests.editing import refused
+from mailer.digests.editing import changed, refused
 from mailer.digests.rows import SQL, Digest, Edition, get
 
 
@@ -49,7 +49,7 @@ async def approve(
     """
     approved = await conn.fetchval(SQL.approve, digest.id, by, at, list(despite), digest.version)
     if not approved:
-        raise refused(await get(conn, digest.id), "be approved")
+        raise changed(await get(conn, digest.id), "be approved")
     await conn.execute(SQL.let_withdrawn_go, digest.id)
     for edition in editions:
         await freeze(conn, edition)
