@@ -79,7 +79,6 @@ class Shown:
     `language`: its code if it isn't the digest's, else None. `bundle`: everything at once.
     """
 
-    anchor: str
     lang: str
     dir: str
     title: str
@@ -309,7 +308,6 @@ def shown(item: Item, language: str, newsletter: Newsletter, room: Room) -> Show
     files = [file(attachment, language) for attachment in item.attachments]
     wants_image = newsletter.images and room.summary and article.image_url
     return Shown(
-        anchor=f"a{article.id}",
         lang=article.language,
         dir=render.direction(article.language),
         title=article.title,
