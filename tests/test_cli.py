@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -87,6 +88,71 @@ def test_the_road_by_command_from_newsletter_to_preview(mailer: Run, tmp_path: P
     assert "Order No. 660" in (tmp_path / "out" / "weekly-1-en.txt").read_text()
     assert json.loads(done(mailer("digest", "status", "weekly", "1", "--json")))["state"] == "draft"
     assert done(mailer("consent", "verify")).startswith("2 events")
+
+
+def test_a_draft_is_edited_previewed_and_approved_for_a_time(mailer: Run, tmp_path: Path) -> None:
+    set_up(mailer)
+    for id_ in ("1", "2", "3"):
+        done(mailer("article", "add", "weekly", given=article(external_id=id_, title=f"No. {id_}")))
+    done(mailer("digest", "create", "weekly"))
+    said = done(mailer("digest", "edit", "weekly", "1", "--skip", "2", "--order", "3",
+                       "--introduction", "en=Hello.", "--version", "1"))  # fmt: skip
+    assert said.startswith("Version ")
+    shown = json.loads(done(mailer("digest", "show", "weekly", "1", "--json")))
+    assert [a["title"] for a in shown["articles"]] == ["No. 3", "No. 1"]
+    late = mailer("digest", "edit", "weekly", "1", "--pin", "1", "--version", "1")
+    assert late.returncode == 1
+    assert f"look at version {shown['version']}" in late.stderr
+    preview = mailer("digest", "preview", "weekly", "1", "--out", str(tmp_path / "out"))
+    assert "warning: The introduction is missing in ru." in preview.stderr
+    page = (tmp_path / "out" / "weekly-1.html").read_text()
+    assert 'src="weekly-1-ru.html" width="360"' in page
+    assert "Hello." in (tmp_path / "out" / "weekly-1-en.txt").read_text()
+    refused = mailer("digest", "approve", "weekly", "1")
+    assert refused.returncode == 1
+    assert "despite warnings" in refused.stderr
+    assert mailer("digest", "approve", "weekly", "1", "--at", "2020-01-01").returncode == 1
+    at = ("--at", "2099-03-01T09:00")
+    assert "2099-03-01 09:00 UTC" in done(
+        mailer("digest", "approve", "weekly", "1", "--despite-warnings", *at)
+    )
+    status = json.loads(done(mailer("digest", "status", "weekly", "1", "--json")))
+    assert (status["state"], status["send_at"][:10]) == ("approved", "2099-03-01")
+    done(mailer("digest", "recall", "weekly", "1"))
+    done(mailer("digest", "cancel", "weekly", "1"))
+    assert "2 articles" in done(mailer("digest", "create", "weekly"))  # and what was skipped is not
+
+
+def test_a_newsletter_is_changed_and_given_a_schedule(mailer: Run) -> None:
+    done(mailer("newsletter", "add", "weekly", "--title", "en=Weekly", "--schedule", "weekly",
+                "--timezone", "Europe/Berlin", "--approval", "automatic"))  # fmt: skip
+    found = json.loads(done(mailer("newsletter", "show", "weekly", "--json")))
+    assert (found["approval"], found["schedule"]) == ("automatic", {"weekly": "0 9 * * 1"})
+    done(mailer("newsletter", "change", "weekly", "--schedule", "weekly=0 18 * * 1,4",
+                "--cadence", "weekly", "--cadence", "published", "--schedule", "published",
+                "--fewest", "3", "--untranslated", "omitted", "--images"))  # fmt: skip
+    found = json.loads(done(mailer("newsletter", "show", "weekly", "--json")))
+    assert found["schedule"] == {"weekly": "0 18 * * 1,4", "published": "as published"}
+    assert (found["fewest"], found["untranslated"], found["images"]) == (3, "omitted", True)
+    assert found["timezone"] == "Europe/Berlin"
+    done(mailer("newsletter", "change", "weekly", "--schedule", "weekly=off"))
+    found = json.loads(done(mailer("newsletter", "show", "weekly", "--json")))
+    assert list(found["schedule"]) == ["published"]
+    wrong = mailer("newsletter", "change", "weekly", "--schedule", "weekly=soon")
+    assert wrong.returncode == 1
+    assert "cron" in wrong.stderr
+
+
+def test_check_names_a_mistake_in_a_template_with_file_and_line(
+    mailer: Run, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    (own / "mail" / "digest").mkdir(parents=True)
+    (own / "mail" / "digest" / "subject.txt").write_text("{{ title }}\n{{ titel }}")
+    checked = mailer("check", MAILER_TEMPLATES_DIR=str(own))
+    assert re.search(r"FAIL  templates: \S+subject\.txt, line 2: 'titel'", checked.stdout)
+    missing = mailer("check", MAILER_TEMPLATES_DIR=str(tmp_path / "nothing"))
+    assert "MAILER_TEMPLATES_DIR must be a folder" in missing.stderr
 
 
 def test_people_are_imported_shown_suppressed_and_erased(mailer: Run, tmp_path: Path) -> None:

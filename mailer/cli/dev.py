@@ -161,6 +161,8 @@ async def furnish(settings: Settings, conn: Connection, keys: Vault, site: Site)
         newsletter = await newsletters.add(
             conn, example.SLUG, example.TITLES, fallback="en", cadences=("weekly", "daily")
         )
+        # Each language has a feed of its own, and no feed says what is a translation of what.
+        newsletter = await newsletters.change(conn, newsletter, untranslated="omitted")
         house = await subjects.house(conn, keys)
         for language, said in example.NOTICES.items():
             words = Words(
