@@ -77,7 +77,8 @@ class Turn:
 
 @dataclass(frozen=True)
 class Stored:
-    """An event as the database keeps it; `body` is sealed, None once erased."""
+    """An event as the database keeps it; `body` is sealed, None once erased; `leaf` its place in
+    the log, None until it is sealed there."""
 
     id: UUID
     subject: UUID
@@ -89,6 +90,7 @@ class Stored:
     newsletter: str | None
     notice: str | None
     body: bytes | None
+    leaf: int | None
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class Event:
 
     content: Mapping[str, Any]
     commitment: bytes
+    leaf: int | None = None
 
 
 async def record(
@@ -166,7 +169,8 @@ async def of(conn: Connection, subject: Subject) -> list[Event]:
 def open_(subject: Subject, stored: Stored) -> Event:
     """Raises InvalidTag if the sealed event was changed or moved."""
     assert stored.body is not None
-    return Event(json.loads(vault.unseal(subject, PLACE, stored.body)), stored.commitment)
+    body = vault.unseal(subject, PLACE, stored.body)
+    return Event(json.loads(body), stored.commitment, stored.leaf)
 
 
 async def erase(conn: Connection, subject: UUID) -> None:
@@ -321,9 +325,9 @@ def commit(subject: Subject, event: UUID, body: bytes) -> bytes:
     return hashlib.sha256(CONTEXT + vault.salt(subject, event) + body).digest()
 
 
-def canonical(content: Mapping[str, Any]) -> bytes:
-    """RFC 8785 (JCS): one spelling of one object."""
-    return rfc8785.dumps(dict(content))
+def canonical(content: Any) -> bytes:
+    """RFC 8785 (JCS): one spelling of one JSON value."""
+    return rfc8785.dumps(content)
 
 
 def timestamp(at: datetime) -> str:
