@@ -21,6 +21,12 @@ from consent_event
 where subject = $1
 order by seq;
 
+-- name: of_type -> mailer.consent.Stored
+select id, subject, seq, prev, commitment, at, type, newsletter, notice, body, leaf
+from consent_event
+where subject = $1 and type = $2 and body is not null
+order by seq;
+
 -- name: matching -> mailer.consent.Matching
 select e.id, e.subject, e.seq, e.prev, e.commitment, e.at, e.type, e.newsletter, e.notice, e.body,
        e.leaf, s.dek, p.address
@@ -37,9 +43,10 @@ order by e.at, e.id;
 
 -- name: chains -> mailer.consent.Row
 select e.id, e.subject, e.seq, e.prev, e.commitment, e.at, e.type, e.newsletter, e.notice, e.body,
-       e.leaf, s.dek, s.seq as last_seq, s.head
+       e.leaf, s.dek, s.seq as last_seq, s.head, n.sha256 as notice_sha256
 from consent_event e
 join subject s on s.id = e.subject
+left join notice n on n.id = e.notice
 order by e.subject, e.seq;
 
 -- name: headless -> mailer.consent.Headless

@@ -55,3 +55,16 @@ delete from log_objection where worker = $1;
 
 -- name: objection
 select sentence from log_objection order by at limit 1;
+
+-- name: extent -> mailer.log.verification.Extent
+select (select count(*) from log_tile where level = 0) as tiles,
+       (select count(*) from log_tile where level > 0) as upper,
+       (select index * 256 + length(hashes) / 32 from log_tile
+        where level = 0 order by index desc limit 1) as size,
+       (select count(*) from consent_event where leaf is null) as waiting;
+
+-- name: beyond -> mailer.log.Sealable
+select id, leaf, type, commitment, null::bytea as body
+from consent_event
+where leaf >= $1
+order by leaf;

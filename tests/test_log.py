@@ -1,7 +1,10 @@
 """The log: sealed in order, signed only once it stays, continued or not at all."""
 
 import asyncio
+import os
 import random
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,7 +15,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from mailer import consent, db, log, people, subjects, vault
+from mailer import consent, db, log, people, subjects
+from mailer import vault as vaults
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.log import Broken, tree
@@ -68,7 +72,7 @@ async def logged(conn: Connection, keys: Vault) -> list[bytes]:
     rows = await conn.fetch("select * from consent_event where leaf is not null order by leaf")
     assert [row["leaf"] for row in rows] == list(range(len(rows)))
     return [
-        b"\x02" + vault.unseal(house, "consent_event.body", row["body"])
+        b"\x02" + vaults.unseal(house, "consent_event.body", row["body"])
         if row["type"] in ("notice.published", "key.rotated")
         else b"\x01" + row["commitment"]
         for row in rows
@@ -83,11 +87,6 @@ async def in_order(conn: Connection) -> bool:
         "where b.leaf is not null"
     )
     return not wrong
-
-
-@pytest.fixture
-def keep(tmp_path: Path) -> Keep:
-    return Keep(tmp_path)
 
 
 # sealing
@@ -316,7 +315,7 @@ async def restored(server: str, url: str) -> AsyncIterator[Callable[[], Awaitabl
 async def test_after_an_older_backup_is_restored_nothing_is_forked(
     server: str, database_url: str, keep: Keep, tmp_path: Path
 ) -> None:
-    secret = vault.new_master()
+    secret = vaults.new_master()
     async with restored(server, database_url) as copy:
         async with db.connection(database_url) as conn:
             keys = await subjects.open_vault(conn, secret)
@@ -480,3 +479,54 @@ async def test_every_machine_remembers_the_log_whoever_sealed_it(
             return all(keep.read(key) is not None for keep in keeps)
 
         await until(kept)
+
+
+async def test_workers_killed_again_and_again_leave_one_tree(
+    conn: Connection, settings: Settings
+) -> None:
+    """Real processes, killed with -9 at any time while events come in."""
+    secret = vaults.new_master()
+    keys = await subjects.open_vault(conn, secret)
+    assert settings.database_url is not None
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(Path(log.__file__).parents[2]),
+        "MAILER_DATABASE_URL": settings.database_url,
+        "MAILER_DATA_DIR": str(settings.data_dir),
+        "MAILER_SECRET_KEY": secret,
+    }
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "mailer", "work"],
+            env=environ, cwd=settings.data_dir, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    begun = 0
+    for _ in range(6):
+        workers = [start(), start()]
+        try:
+            before = await sealed(conn)
+            while begun == before or await sealed(conn) == before:
+                await events(conn, keys, 40)
+                begun += 40
+            await asyncio.sleep(random.uniform(0, 0.2))
+        finally:
+            for worker in workers:
+                worker.kill()
+                worker.wait()
+
+    async def whole() -> bool:  # the database takes a moment to notice that a sealer is gone
+        await seal(conn, keys, Keep(settings.data_dir))
+        return await sealed(conn) == begun
+
+    await until(whole)
+    entries, checkpoint = await logged(conn, keys), await signed(conn, keys)
+    assert checkpoint.size == len(entries) == begun
+    assert checkpoint.root == rfc6962.mth(entries)
+    assert await in_order(conn)
+
+
+async def sealed(conn: Connection) -> int:
+    count: int = await conn.fetchval("select count(leaf) from consent_event")
+    return count

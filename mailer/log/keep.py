@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailer.errors import Invalid, Unavailable
+from mailer.errors import Unavailable
 from mailer.log.notes import Checkpoint, Key, open_checkpoint
 
 FOLDER = "log"
@@ -24,15 +24,17 @@ class Keep:
     def path(self, key: Key) -> Path:
         return self.data_dir / FOLDER / f"{key.name.rpartition('/')[2]}{SUFFIX}"
 
-    def read(self, key: Key) -> Checkpoint | None:
-        """Raises Invalid for a file that is not a checkpoint of this log."""
+    def note(self, key: Key) -> str | None:
+        """What is kept, as it is."""
         try:
-            note = self.path(key).read_text("utf-8")
+            return self.path(key).read_text("utf-8", "replace")
         except FileNotFoundError:
             return None
-        except UnicodeDecodeError:
-            raise Invalid("This is no signed note.") from None
-        return open_checkpoint(note, key)
+
+    def read(self, key: Key) -> Checkpoint | None:
+        """Raises Invalid for a file that is not a checkpoint of this log."""
+        note = self.note(key)
+        return None if note is None else open_checkpoint(note, key)
 
     def write(self, key: Key, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint unless a later one is kept; it is on the disk when this returns.

@@ -61,8 +61,10 @@ def number(request: web.Request) -> int:
 
 
 def width(request: web.Request) -> int:
-    partial = request.match_info["width"]
-    return int(partial.removeprefix(".p/")) if partial else log.tree.TILE_WIDTH
+    partial = int(request.match_info["width"].removeprefix(".p/") or 0)
+    if partial >= log.tree.TILE_WIDTH:
+        raise page.REFUSALS[404]
+    return partial or log.tree.TILE_WIDTH
 
 
 def binary(found: bytes | None) -> web.Response:
