@@ -18,7 +18,7 @@ LADDER = (
     ("articles", "exports", "log", "newsletters", "notices", "staff", "subscribers"),
     ("digests", "feeds", "subscriptions"),
     ("example", "fetch", "letters", "mailbox", "mime", "people", "smtp"),
-    ("delivery", "editions", "web.forms", "web.guard", "web.page"),
+    ("delivery", "editions", "evidence", "web.forms", "web.guard", "web.page"),
     (
         "web.archive",
         "web.health",

@@ -22,8 +22,16 @@ PLACES = re.compile(r"%\(\w+\)s|\{\w+\}")
 
 # Said to who runs the service, at a terminal, where everything is in English.
 TO_OPERATORS = (
-    "cli/", "embedded", "log/", "migrate.py", "db.py", "config.py", "smtp.py", "web/app.py",
-)  # fmt: skip
+    "cli/",
+    "embedded",
+    "evidence/",
+    "log/",
+    "migrate.py",
+    "db.py",
+    "config.py",
+    "smtp.py",
+    "web/app.py",
+)
 
 Id = str | tuple[str, ...]
 

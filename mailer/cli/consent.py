@@ -12,7 +12,7 @@ from typing import IO
 import click
 
 from mailer import consent, exports, people, subjects, subscribers
-from mailer.cli import door, verifying
+from mailer.cli import door, proving, verifying
 from mailer.cli.door import House
 from mailer.consent import Filter
 from mailer.errors import Invalid, Refusal
@@ -140,3 +140,4 @@ async def lines(
 
 
 command.add_command(verifying.verify)
+command.add_command(proving.proof)

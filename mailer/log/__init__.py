@@ -212,13 +212,18 @@ def entry(house: Subject, event: Sealable) -> bytes:
     """The entry of an event, whether it is sealed already or about to be."""
     if event.body is not None:
         try:
-            whole = PUBLIC + vault.unseal(house, consent.PLACE, event.body)
+            body = vault.unseal(house, consent.PLACE, event.body)
         except InvalidTag:
             log.error("public event %s was changed in the database", event.id)
         else:
-            if len(whole) <= MOST_ENTRY:
-                return whole
+            if is_public(event.type, body):
+                return PUBLIC + body
     return OF_A_PERSON + event.commitment
+
+
+def is_public(type_: str, body: bytes) -> bool:
+    """Whether the whole event is in the log, rather than its commitment."""
+    return type_ in PUBLIC_TYPES and len(PUBLIC + body) <= MOST_ENTRY
 
 
 # objecting
