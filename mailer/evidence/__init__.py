@@ -40,6 +40,7 @@ class Entry:
     newsletter: str | None
     notice: str | None
     channel: str | None
+    evidence: Mapping[str, object]
     leaf: int | None
     commitment: str
 
@@ -184,6 +185,7 @@ def entry(content: Mapping[str, Any], event: Event) -> Entry:
         content["newsletter"],
         (content["notice"] or {}).get("id"),
         content["evidence"].get("channel"),
+        content["evidence"],
         event.leaf,
         event.commitment.hex(),
     )
