@@ -141,3 +141,4 @@ async def lines(
 
 command.add_command(verifying.verify)
 command.add_command(proving.proof)
+command.add_command(proving.key)

@@ -1,4 +1,4 @@
-"""`mailer consent proof`."""
+"""`mailer consent proof` and `mailer consent key`."""
 
 import asyncio
 import hashlib
@@ -78,3 +78,11 @@ def write(out: Path, data: bytes) -> None:
             file.write(data)
     except OSError as error:
         raise Refusal("{path} can't be written: {why}.", path=out, why=error.strerror) from None
+
+
+@click.command("key")
+@door.run
+async def key() -> None:
+    """Print the verifier key of the log, by which anybody can check its signatures."""
+    async with door.house() as house:
+        door.say(str(await log.key(house.conn, house.vault)))
