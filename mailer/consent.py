@@ -24,6 +24,7 @@ from cryptography.exceptions import InvalidTag
 
 from mailer import db, vault
 from mailer.db import Connection
+from mailer.errors import Misconfigured
 from mailer.vault import Subject, Vault
 
 SQL = db.statements("consent")
@@ -317,6 +318,9 @@ def check_body(keys: Vault, row: Row) -> list[Finding]:
         return [found(row, "its content is gone although the subject was not erased")][:kept]
     try:
         subject = keys.unwrap(row.subject, row.dek)
+    except (InvalidTag, Misconfigured, ValueError):
+        return [found(row, "the key of its subject was changed")]
+    try:
         body = vault.unseal(subject, PLACE, row.body)
     except InvalidTag:
         return [found(row, "its content was changed or moved")]

@@ -143,7 +143,7 @@ def seal(subject: Subject, place: str, value: bytes) -> bytes:
 def unseal(subject: Subject, place: str, sealed: bytes) -> bytes:
     """Raises cryptography's InvalidTag if it was changed, moved or sealed for somebody else."""
     nonce, data = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-    if sealed[:1] != SEALED_VERSION:
+    if sealed[:1] != SEALED_VERSION or len(nonce) < NONCE_BYTES:
         raise InvalidTag
     return unpad(AESGCM(subject.dek).decrypt(nonce, data, associated(subject, place)))
 

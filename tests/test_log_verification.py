@@ -100,6 +100,14 @@ CUT = (
         ("consent.confirmed", ["""update consent_event e set body = o.body from consent_event o
          where o.subject <> e.subject and o.type = e.type and e.type = 'consent.confirmed'"""],
          "changed or moved"),
+        ("consent.withdrawn", ["update consent_event set body = substring(body for 5) where "
+         "type = 'consent.withdrawn'"], "changed or moved"),
+        ("consent.withdrawn", ["""update subject set dek = set_byte(dek, 20, get_byte(dek, 20) # 1)
+         where id = (select subject from consent_event where type = 'consent.withdrawn')"""],
+         "the key of its subject was changed"),
+        ("consent.withdrawn", ["""update subject set dek = 'x' where id =
+         (select subject from consent_event where type = 'consent.withdrawn')"""],
+         "the key of its subject was changed"),
         ("consent.withdrawn", [f"update consent_event set leaf = leaf + 1000 where leaf = {LAST}"],
          "a place in the log that the log does not have"),
         ("consent.withdrawn", ["""update consent_event e set leaf = case leaf when a then b else a

@@ -114,7 +114,8 @@ async def sign(conn: Connection, keys: Vault, keep: Keep, worker: UUID | None) -
         latest = sign_checkpoint(keys, state.origin, state.size, root)
         await asyncio.to_thread(keep.write, known, latest)
         await conn.execute(SQL.publish, latest.size, latest.note)
-    elif latest is not None:
+    elif latest is not None and keep.note(known) != latest.note:
+        await compare(conn, keys, keep, state)
         await asyncio.to_thread(keep.write, known, latest)
 
 
