@@ -131,6 +131,43 @@ async def test_a_changed_event_is_found_and_named(
     assert named & ids, findings
 
 
+CHANGES = {
+    "id": "gen_random_uuid()",
+    "subject": "(select id from subject where id <> subject order by id limit 1)",
+    "seq": "seq + 1000",
+    "prev": "sha256(commitment)",
+    "commitment": "sha256(commitment)",
+    "at": "at + interval '1 microsecond'",
+    "type": "'consent.confirmed'",
+    "newsletter": "'other'",
+    "notice": "(select id from notice where id <> notice limit 1)",
+    "body": "body || ''::bytea || 'x'",
+    "leaf": "null",
+}
+
+
+async def test_every_column_of_an_event_counts(
+    conn: Connection, vault: Vault, settings: Settings
+) -> None:
+    await people_who_agreed(conn, vault, settings)
+    columns = await conn.fetch(
+        "select column_name from information_schema.columns where table_name = 'consent_event'"
+    )
+    assert {row["column_name"] for row in columns} == set(CHANGES)
+    last = await conn.fetchrow("select * from consent_event where type = 'consent.withdrawn'")
+    assert last is not None
+    for column, value in CHANGES.items():
+        changed = conn.transaction()
+        await changed.start()
+        await conn.execute("set local session_replication_role = replica")
+        await conn.execute(f"update consent_event set {column} = {value} where id = $1", last["id"])
+        seen, sealed, house = Verification(), Sealed(), House(settings, conn, vault)
+        findings = [f async for f in found(house, [], seen, sealed)]
+        await changed.rollback()
+        named = {value for f in findings for value in (f.event, f.leaf, f.subject)}
+        assert named & {last["id"], last["leaf"], last["subject"]}, (column, findings)
+
+
 async def test_a_removed_event_is_missed(
     conn: Connection, vault: Vault, settings: Settings
 ) -> None:
