@@ -42,7 +42,7 @@ from mailer.letters import Letter
 from mailer.mime import Mould
 from mailer.newsletters import Newsletter
 from mailer.outbox import Claimed
-from mailer.render.sources import BadTemplate
+from mailer.render.shelf import BadTemplate
 from mailer.smtp import Road, RoadClosed, Verdict
 from mailer.subscriptions import Testimony
 from mailer.tokens import Purpose, Token

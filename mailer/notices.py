@@ -5,12 +5,12 @@ words agreed to (GDPR, Articles 7(1) and 13; EDPB guidelines 05/2020, 104-108).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from mailer import consent, db
-from mailer.consent import Actor
+from mailer.consent import Actor, Finding
 from mailer.db import Connection
 from mailer.errors import Invalid, Unknown
 from mailer.vault import Subject
@@ -127,3 +127,20 @@ async def find(conn: Connection, id_: str) -> Notice:
 
 async def all_(conn: Connection) -> list[Notice]:
     return await db.fetch(conn, Notice, SQL.all)
+
+
+async def verify(conn: Connection, house: Subject) -> AsyncIterator[Finding]:
+    """Whether each notice is, to the byte, the one that was published under its id."""
+    published = {
+        event.content["notice"]["id"]: event.content["evidence"]["valid_from"]
+        for event in await consent.of_type(conn, house, "notice.published")
+    }
+    for notice in await all_(conn):
+        digest = hashlib.sha256(form(notice)).digest()
+        if notice.sha256 != digest or notice.id != digest.hex()[:ID_LENGTH]:
+            yield Finding(None, None, None, f"the words of notice {notice.id} were changed")
+        elif published.pop(notice.id, None) != consent.timestamp(notice.valid_from):
+            what = f"notice {notice.id} was not published, or at another time"
+            yield Finding(None, None, None, what)
+    for id_ in published:
+        yield Finding(None, None, None, f"notice {id_} is missing", missing=True)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from mailer import render, resources
 from mailer.errors import Invalid
-from mailer.render import faults, sources
-from mailer.render.sources import BadTemplate
+from mailer.render import faults, shelf
+from mailer.render.shelf import BadTemplate
 
 AT = datetime(2026, 3, 3, 21, 5, tzinfo=UTC)
 MJML = "<mjml><mj-body><mj-section><mj-column>{}</mj-column></mj-section></mj-body></mjml>"
@@ -211,9 +211,9 @@ def test_a_fault_that_shows_only_when_it_is_filled_in_has_its_line_too(templates
 
 
 def test_ours_are_without_fault(templates: Path) -> None:
-    for name in sources.names():
+    for name in shelf.names():
         if name.endswith(".mjml"):
-            assert [str(fault) for fault in sources.misplaced(name)] == []
+            assert [str(fault) for fault in shelf.misplaced(name)] == []
 
 
 # translations

@@ -7,7 +7,7 @@ import click
 from mailer import __version__
 from mailer.cli import door
 from mailer.errors import Refusal
-from mailer.render.sources import BadTemplate
+from mailer.render.shelf import BadTemplate
 
 ROOMS = {
     "dev": "Run everything on this machine, to try it out.",

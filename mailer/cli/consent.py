@@ -12,9 +12,9 @@ from typing import IO
 import click
 
 from mailer import consent, exports, people, subjects, subscribers
-from mailer.cli import door
+from mailer.cli import door, proving, verifying
 from mailer.cli.door import House
-from mailer.consent import Filter, Verification
+from mailer.consent import Filter
 from mailer.errors import Invalid, Refusal
 from mailer.exports import Format
 
@@ -139,22 +139,6 @@ async def lines(
         yield exports.line(format_, event, email)
 
 
-@command.command()
-@door.as_json
-@door.run
-async def verify(as_json: bool) -> None:
-    """Recompute every commitment and chain; exit status 1 if anything was changed or removed."""
-    seen = Verification()
-    findings = []
-    async with door.house() as house, house.conn.transaction(isolation="repeatable_read"):
-        async for finding in consent.verify(house.conn, house.vault, seen):
-            findings.append(asdict(finding))
-            if not as_json:
-                where = f"event {finding.event or '-'} (number {finding.seq} of {finding.subject})"
-                door.say(f"{where}: {finding.what}")
-    if as_json:
-        door.show_one({**asdict(seen), "findings": findings}, as_json=True)
-    else:
-        door.say(f"{seen.events} events of {seen.subjects} subjects, {seen.erased} erased.")
-    if findings:
-        raise Refusal("The record is not as it was written: {n} findings.", n=len(findings))
+command.add_command(verifying.verify)
+command.add_command(proving.proof)
+command.add_command(proving.key)

@@ -10,7 +10,7 @@ from mailer.digests import Digest, Edition, Item
 from mailer.errors import Misconfigured
 from mailer.letters import Letter
 from mailer.newsletters import Newsletter
-from mailer.render.sources import BadTemplate
+from mailer.render.shelf import BadTemplate
 
 
 @dataclass(frozen=True)

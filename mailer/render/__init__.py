@@ -32,7 +32,7 @@ from jinja2 import (
 from markupsafe import Markup
 
 from mailer.errors import Refusal
-from mailer.render.sources import OWN, BadTemplate, folders, names, path, unbalanced
+from mailer.render.shelf import OWN, BadTemplate, folders, names, path, unbalanced
 
 SHIPPED = ("en", "ru")
 LANGUAGES: tuple[str, ...] = SHIPPED
@@ -177,12 +177,16 @@ def catalogue(language: str) -> Translations:
 
 def source_sha256(folder: str) -> str:
     """Which version of templates a text came from: over its folder and what all mails share."""
-    shared = folder.rpartition("/")[0]
     whole = hashlib.sha256()
-    for name in names():
-        if name.rpartition("/")[0] in (folder, shared):
-            whole.update(f"{name}\n".encode() + path(name).read_bytes())
+    for name, source in sources(folder).items():
+        whole.update(f"{name}\n".encode() + source)
     return whole.hexdigest()
+
+
+def sources(folder: str) -> dict[str, bytes]:
+    """The templates that a text of this folder is made from, by their names."""
+    near = (folder, folder.rpartition("/")[0])
+    return {n: path(n).read_bytes() for n in names() if n.rpartition("/")[0] in near}
 
 
 # whose templates

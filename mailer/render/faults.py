@@ -10,7 +10,7 @@ from jinja2 import TemplateSyntaxError
 
 from mailer import resources
 from mailer.render import LANGUAGES, environment
-from mailer.render.sources import OWN, BadTemplate, misplaced
+from mailer.render.shelf import OWN, BadTemplate, misplaced
 
 PO_LINE = re.compile(
     r'\s*(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d\])?)\s+)?"(\\.|[^"\\])*"\s*)?'

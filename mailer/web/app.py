@@ -10,7 +10,7 @@ from mailer.db import Pool
 from mailer.errors import Unavailable
 from mailer.mailbox import Mailbox
 from mailer.vault import Vault
-from mailer.web import archive, guard, health, inbox, links, manage, page, public
+from mailer.web import archive, guard, health, inbox, links, log, manage, page, public
 
 ACCESS = logging.getLogger("mailer.web.access")
 SHUTDOWN_SECONDS = 10
@@ -18,6 +18,8 @@ SHUTDOWN_SECONDS = 10
 ROUTES = [
     web.get("/", public.home),
     web.get("/form", public.form),
+    web.get("/embed.js", page.embed),
+    web.get("/subscribe", public.offer),
     web.post("/subscribe", public.subscribe),
     web.options("/subscribe", public.preflight),
     web.get("/check-inbox", public.check_inbox),
@@ -36,6 +38,10 @@ ROUTES = [
     web.get("/archive/{slug}", archive.series),
     web.get("/archive/{slug}/feed.xml", archive.feed),
     web.get(r"/archive/{slug}/{number:[1-9]\d{0,8}}", archive.issue),
+    web.get("/log/checkpoint", log.checkpoint),
+    web.get("/log/key", log.key),
+    web.get(f"/log/tile/entries/{log.NUMBER}{log.WIDTH}", log.entries),
+    web.get(f"/log/tile/{log.LEVEL}/{log.NUMBER}{log.WIDTH}", log.tile),
     web.get("/static/{hash}/{name}", page.file),
     web.get("/healthz", health.alive),
     web.get("/readyz", health.ready),
