@@ -86,6 +86,35 @@ from article
 where (newsletter = $1 and external_id = any ($3::text[])) or id in (select id from latest)
 order by id;
 
+-- name: listed -> mailer.articles.Article
+-- Newest first; of one newsletter or all, with one external_id or any, from before an id on.
+select id, newsletter, feed, external_id, language, title, url, summary, published_at, seen_at,
+       known, work, image_url, image_alt, bundle_url, bundle_type, bundle_size, categories, related,
+       revised_at, withdrawn_at, held
+from article
+where ($1::integer is null or newsletter = $1)
+  and ($2::text is null or external_id = $2)
+  and ($3::bigint is null or id < $3)
+order by id desc
+limit $4;
+
+-- name: find -> mailer.articles.Article
+select id, newsletter, feed, external_id, language, title, url, summary, published_at, seen_at,
+       known, work, image_url, image_alt, bundle_url, bundle_type, bundle_size, categories, related,
+       revised_at, withdrawn_at, held
+from article
+where id = $1;
+
+-- name: withdraw
+update article set withdrawn_at = now() where id = $1 and withdrawn_at is null;
+
+-- name: translations
+select a.id, o.language, o.id as other
+from article a
+join article o on o.newsletter = a.newsletter and o.work = a.work and o.id <> a.id
+where a.id = any ($1::bigint[]) and o.withdrawn_at is null
+order by a.id, o.language;
+
 -- name: most_at_once
 -- How many articles of a feed came with one fetch, of those that nobody had to decide on.
 select coalesce(max(many), 0)

@@ -10,7 +10,7 @@ from mailer.db import Pool
 from mailer.errors import Unavailable
 from mailer.mailbox import Mailbox
 from mailer.vault import Vault
-from mailer.web import archive, guard, health, inbox, links, manage, page, public
+from mailer.web import api, archive, guard, health, inbox, links, manage, page, public
 
 ACCESS = logging.getLogger("mailer.web.access")
 SHUTDOWN_SECONDS = 10
@@ -35,6 +35,11 @@ ROUTES = [
     web.get("/archive", archive.everything),
     web.get("/archive/{slug}", archive.series),
     web.get(r"/archive/{slug}/{number:[1-9]\d{0,8}}", archive.issue),
+    web.get("/api/v1/openapi.json", api.describe),
+    web.get("/api/v1/articles", api.listing),
+    web.post("/api/v1/articles", api.post),
+    web.get(r"/api/v1/articles/{id:[1-9]\d{0,17}}", api.get),
+    web.delete(r"/api/v1/articles/{id:[1-9]\d{0,17}}", api.withdraw),
     web.get("/static/{hash}/{name}", page.file),
     web.get("/healthz", health.alive),
     web.get("/readyz", health.ready),
