@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 
 from mailer import config, feeds, newsletters
 from mailer.config import Settings, Source
@@ -26,7 +26,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 
 @asynccontextmanager
-async def server(hanging: asyncio.Event) -> AsyncIterator[TestServer]:
+async def server(hanging: asyncio.Event) -> AsyncIterator[BaseTestServer]:
     """Feeds at /NUMBER; /hang never answers, and says that it was asked."""
 
     async def feed(request: web.Request) -> web.Response:

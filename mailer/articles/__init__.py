@@ -132,7 +132,9 @@ async def add(
     standing = row or await conn.fetchrow(SQL.standing, newsletter, draft.external_id)
     assert standing is not None, "articles are never deleted"
     id_: int = standing["id"]
-    if standing["feed"] != feed:
+    if feed is None and standing["feed"] is not None:
+        await conn.execute(SQL.take_over, id_)
+    elif standing["feed"] != feed:
         return Added(id_, new=False, changed=False)
     attached = await conn.fetchval(SQL.attach, id_, [vars(a) for a in draft.attachments])
     new = bool(row and row["new"])

@@ -26,6 +26,9 @@ alter table feed add column id_host text;
 update feed set id_host = substring(url from '^https?://([^/:?#]+)');
 alter table feed alter column id_host set not null;
 
+-- How long it asked to be left alone when it was last read; it holds when nothing changed, too.
+alter table feed add column pause interval;
+
 -- Tokens of the API: what other programs show to be let in. Of a token only its hash is kept.
 create table access_token (
     id           integer generated always as identity primary key,
