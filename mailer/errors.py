@@ -44,6 +44,14 @@ class Conflict(Refusal):
     """It can't be done in the present state."""
 
 
+class Unauthenticated(Refusal):
+    """Who asks has not shown who they are."""
+
+
+class NotAllowed(Refusal):
+    """Who asks may not do that."""
+
+
 class TooMany(Refusal):
     """It was asked too often; `retry_after` is in seconds."""
 

@@ -178,7 +178,8 @@ async def find(conn: Connection, id_: int) -> Feed:
 
 
 async def remove(conn: Connection, feed: Feed) -> None:
-    """Its articles stay."""
+    """Its articles stay; what waited for a decision has had it."""
+    await articles.let_go(conn, feed.id, known=True)
     await conn.execute(SQL.remove, feed.id)
 
 

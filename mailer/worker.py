@@ -15,9 +15,10 @@ seconds. On `stop` each loop finishes its step: what is on the wire is settled.
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -160,7 +161,9 @@ class Worker:
         async with self.pool.acquire() as conn, conn.transaction():
             due = await feeds.due(conn, 1)
         for feed in due:
-            fetched = await fetch.fetch(self.feeds, feed)
+            fetched = await self.unless_stopped(fetch.fetch(self.feeds, feed))
+            if fetched is None:
+                return False  # its lease ends, and then it is due again
             async with self.pool.acquire() as conn, conn.transaction():
                 stored = await feeds.store(conn, feed, fetched)
             tell(feed, fetched, stored)
@@ -195,6 +198,17 @@ class Worker:
             async with self.pool.acquire() as conn, conn.transaction():
                 await consent_log.object_(conn, self.id, sentence)
         self.objecting = sentence
+
+    async def unless_stopped(self, fetching: Coroutine[Any, Any, Fetched]) -> Fetched | None:
+        """A worker that is to stop does not wait for somebody else's server."""
+        stopped, fetched = asyncio.create_task(self.stop.wait()), asyncio.create_task(fetching)
+        try:
+            await asyncio.wait((stopped, fetched), return_when=asyncio.FIRST_COMPLETED)
+            return fetched.result() if fetched.done() else None
+        finally:
+            stopped.cancel()
+            fetched.cancel()
+            await asyncio.gather(stopped, fetched, return_exceptions=True)
 
     async def beat(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():

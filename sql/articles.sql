@@ -1,7 +1,8 @@
 -- name: put
 -- A language is kept as the newsletter spells it where it has it, if need be without its region:
 -- en-GB is en to a newsletter in en. What is the same is not written again: then no row comes back.
--- A feed changes only what it brought; who gives an article by hand takes it over from its feed.
+-- A feed changes only what it brought; who gives an article by hand takes it over from its feed,
+-- and has decided on it.
 insert into article as a
     (newsletter, feed, external_id, language, title, url, summary, published_at, work,
      image_url, image_alt, bundle_url, bundle_type, bundle_size, categories, related,
@@ -25,6 +26,7 @@ set feed = excluded.feed, language = excluded.language, title = excluded.title,
     bundle_url = excluded.bundle_url, bundle_type = excluded.bundle_type,
     bundle_size = excluded.bundle_size, categories = excluded.categories,
     related = excluded.related, revised_at = now(),
+    held = a.held and excluded.feed is not null,
     withdrawn_at = case $17
         when true then coalesce(a.withdrawn_at, now())
         when false then null
@@ -42,6 +44,9 @@ returning id, feed, xmax = 0 as new;
 
 -- name: standing
 select id, feed from article where newsletter = $1 and external_id = $2;
+
+-- name: take_over
+update article set feed = null, held = false where id = $1;
 
 -- name: revise
 update article set revised_at = now() where id = $1;
@@ -85,6 +90,35 @@ select id, newsletter, feed, external_id, language, title, url, summary, publish
 from article
 where (newsletter = $1 and external_id = any ($3::text[])) or id in (select id from latest)
 order by id;
+
+-- name: listed -> mailer.articles.Article
+-- Newest first; of one newsletter or all, with one external_id or any, from before an id on.
+select id, newsletter, feed, external_id, language, title, url, summary, published_at, seen_at,
+       known, work, image_url, image_alt, bundle_url, bundle_type, bundle_size, categories, related,
+       revised_at, withdrawn_at, held
+from article
+where ($1::integer is null or newsletter = $1)
+  and ($2::text is null or external_id = $2)
+  and ($3::bigint is null or id < $3)
+order by id desc
+limit $4;
+
+-- name: find -> mailer.articles.Article
+select id, newsletter, feed, external_id, language, title, url, summary, published_at, seen_at,
+       known, work, image_url, image_alt, bundle_url, bundle_type, bundle_size, categories, related,
+       revised_at, withdrawn_at, held
+from article
+where id = $1;
+
+-- name: withdraw
+update article set withdrawn_at = now() where id = $1 and withdrawn_at is null;
+
+-- name: translations
+select a.id, o.language, o.id as other
+from article a
+join article o on o.newsletter = a.newsletter and o.work = a.work and o.id <> a.id
+where a.id = any ($1::bigint[]) and o.withdrawn_at is null
+order by a.id, o.language;
 
 -- name: most_at_once
 -- How many articles of a feed came with one fetch, of those that nobody had to decide on.

@@ -61,7 +61,8 @@ for update;
 -- feed of the newsletter has already is not taken over.
 update feed f
 set title = coalesce($2, f.title), language = coalesce(f.language, $3), etag = $4,
-    last_modified = $5, polled_at = now(), due_at = now() + $7::interval * (1 + random() / 10),
+    last_modified = $5, polled_at = now(), pause = $7,
+    due_at = now() + $7::interval * (1 + random() / 10),
     failures = 0, problem = null, gone = false,
     url = case
         when exists (select from feed o where o.newsletter = f.newsletter and o.url = $6) then f.url
@@ -71,8 +72,8 @@ where f.id = $1;
 
 -- name: unchanged
 update feed f
-set polled_at = now(), due_at = now() + $3::interval * (1 + random() / 10), failures = 0,
-    problem = null, gone = false,
+set polled_at = now(), failures = 0, problem = null, gone = false,
+    due_at = now() + coalesce(f.pause, $3::interval) * (1 + random() / 10),
     url = case
         when exists (select from feed o where o.newsletter = f.newsletter and o.url = $2) then f.url
         else coalesce($2, f.url)

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailer import articles, feeds, newsletters
 from mailer.articles import (
@@ -17,8 +19,10 @@ from mailer.articles import (
     Related,
     clean,
     from_json,
+    from_object,
 )
 from mailer.articles.cleaning import address, cut_markup, language, media_type, words
+from mailer.articles.given import FIELDS
 from mailer.db import Connection
 from mailer.errors import Conflict, Invalid, Several
 from mailer.newsletters import Newsletter
@@ -436,6 +440,33 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     }
     for invalid in refused.value.each:
         assert str(invalid) in str(refused.value)
+
+
+KEYS = sorted({*FIELDS, "name", "alt", "type", "size", "x"})
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(BASE)
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(given=st.dictionaries(st.sampled_from(FIELDS), ANYTHING))
+def test_whatever_is_given_becomes_a_draft_or_is_refused_by_name(given: dict[str, object]) -> None:
+    whole = {"external_id": "17", "language": "en", "title": "T", **given}
+    refused = None
+    try:
+        draft = from_object(whole)
+    except Invalid as invalid:
+        refused = invalid
+    if refused is None:
+        assert draft.title
+        assert "\\x00" not in repr(draft)
+    else:
+        assert refused.field
+        assert str(refused).endswith(".")
 
 
 @pytest.mark.parametrize("source", ["", "{", "[]", "17", b"\xff", "[" * 100_000])

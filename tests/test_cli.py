@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from mailer import cli, subjects, vault
+from mailer import cli, feeds, subjects, vault
+from mailer.articles import Draft
 from mailer.cli import ROOMS
 from mailer.db import Connection
+from mailer.feeds import Document
 from tests import world
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -161,6 +163,55 @@ def test_check_names_a_mistake_in_a_template_with_file_and_line(
     assert re.search(r"FAIL  templates: \S+subject\.txt, line 2: 'titel'", checked.stdout)
     missing = mailer("check", MAILER_TEMPLATES_DIR=str(tmp_path / "nothing"))
     assert "MAILER_TEMPLATES_DIR must be a folder" in missing.stderr
+
+
+def test_articles_are_listed_and_withdrawn(mailer: Run) -> None:
+    set_up(mailer)
+    done(mailer("article", "add", "weekly", given=article()))
+    refused = mailer("article", "add", "weekly", given=article(title="", url="/660"))
+    assert refused.returncode == 1
+    assert "title is missing" in refused.stderr
+    assert "url must be a web address" in refused.stderr
+    done(mailer("article", "withdraw", "weekly", "660"))
+    (listed,) = json.loads(done(mailer("article", "list", "weekly", "--json")))
+    assert (listed["title"], listed["withdrawn_at"] is not None) == ("Order 660", True)
+    assert mailer("article", "withdraw", "weekly", "661").returncode == 1
+    assert mailer("digest", "create", "weekly").returncode == 1
+
+
+def test_a_token_is_shown_once(mailer: Run) -> None:
+    set_up(mailer)
+    made = mailer("token", "add", "cms", "--scope", "articles:write", "--newsletter", "weekly")
+    words = done(made).strip()
+    assert words.startswith("mailer_1_")
+    assert "not shown again" in made.stderr
+    assert words not in made.stderr
+    listed = done(mailer("token", "list", "--json"))
+    assert words.rpartition("_")[2] not in listed
+    assert json.loads(listed)[0]["newsletter"] == "weekly"
+    done(mailer("token", "revoke", "cms"))
+    assert mailer("token", "revoke", "cms").returncode == 1
+    assert mailer("token", "add", "cms", "--scope", "everything").returncode == 2
+
+
+async def test_an_editor_decides_on_a_flood_by_command(mailer: Run, conn: Connection) -> None:
+    set_up(mailer)
+    done(mailer("feed", "add", "weekly", "https://site.example.org/feed.xml"))
+    feed = await feeds.find(conn, 1)
+    await feeds.store(conn, feed, Document("News", "en", ()))
+    for first in (0, 20):
+        drafts = (Draft(str(n), f"Story {n}", None) for n in range(first, first + 12))
+        await feeds.store(conn, feed, Document("News", "en", tuple(drafts)))
+        waiting = json.loads(done(mailer("feed", "held", "1", "--json")))
+        assert len(waiting) == 12
+        (listed,) = json.loads(done(mailer("feed", "list", "--json")))
+        assert "mailer feed release 1" in listed["trouble"]
+        if first:
+            assert "12" in done(mailer("feed", "dismiss", "1"))
+        else:
+            assert "12" in done(mailer("feed", "release", "1"))
+    assert mailer("feed", "release", "1").returncode == 1
+    assert await conn.fetchval("select count(*) from article where not known") == 12
 
 
 def test_people_are_imported_shown_suppressed_and_erased(mailer: Run, tmp_path: Path) -> None:

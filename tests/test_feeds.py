@@ -143,6 +143,14 @@ async def test_a_feed_may_ask_for_longer_up_to_a_day(conn: Connection, feed: Fee
     assert await wait_of(conn, feed) >= timedelta(hours=1)
 
 
+async def test_what_a_feed_asked_for_holds_when_nothing_changed(
+    conn: Connection, feed: Feed
+) -> None:
+    await feeds.store(conn, feed, document(ttl=timedelta(hours=3)))
+    await feeds.store(conn, feed, Unchanged())
+    assert timedelta(hours=3) <= await wait_of(conn, feed) <= timedelta(hours=3.3)
+
+
 async def test_failures_back_off_to_a_day_and_say_why(conn: Connection, feed: Feed) -> None:
     waits = []
     for _ in range(12):
@@ -431,6 +439,24 @@ async def test_what_an_editor_dismisses_is_never_sent(conn: Connection, establis
     assert (await feeds.store(conn, established, many(range(12, 30)))).held == 18
     with pytest.raises(Conflict):
         await feeds.dismiss(conn, await feeds.add(conn, established.newsletter, f"{URL}?other"))
+
+
+async def test_who_gives_a_waiting_article_by_hand_has_decided(
+    conn: Connection, established: Feed
+) -> None:
+    await feeds.store(conn, established, many(range(12)))
+    await articles.add(conn, established.newsletter, item(3, language="en"))
+    assert len(await waiting(conn, established)) == 11
+    assert await conn.fetchval("select not held and not known from article where title = 'Story 3'")
+
+
+async def test_what_waited_when_its_feed_was_removed_is_never_sent(
+    conn: Connection, established: Feed
+) -> None:
+    await feeds.store(conn, established, many(range(12)))
+    await feeds.remove(conn, established)
+    assert await titles(conn, news=True) == []
+    assert await conn.fetchval("select count(*) from article where held") == 0
 
 
 async def test_what_waits_is_in_no_digest(

@@ -16,7 +16,9 @@ from babel.messages.pofile import read_po
 import mailer
 from mailer import render, resources
 
-KINDS = ("Invalid", "Unknown", "Conflict", "TooMany", "Unavailable")
+KINDS = (
+    "Invalid", "Unknown", "Conflict", "Unauthenticated", "NotAllowed", "TooMany", "Unavailable",
+)  # fmt: skip
 SPOKEN_BY_CALLS = ("translate", "_")
 SPOKEN_BY_CHECKS = ("refused", "warning", "note")
 """Of a digest, before it goes; `log.warning` is another thing."""

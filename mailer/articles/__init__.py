@@ -15,7 +15,7 @@ from mailer.articles.cleaning import clean
 from mailer.articles.draft import Bundle, Draft, Enclosed, Image, Related
 from mailer.articles.given import from_json, from_object
 from mailer.db import Connection
-from mailer.errors import Conflict
+from mailer.errors import Conflict, Unknown
 
 __all__ = [
     "Added",
@@ -30,12 +30,17 @@ __all__ = [
     "among",
     "attachments_of",
     "clean",
+    "find",
     "from_json",
     "from_object",
     "held",
     "hold",
     "let_go",
+    "listed",
     "most_at_once",
+    "named",
+    "translations",
+    "withdraw",
 ]
 
 SQL = db.statements("articles")
@@ -127,7 +132,9 @@ async def add(
     standing = row or await conn.fetchrow(SQL.standing, newsletter, draft.external_id)
     assert standing is not None, "articles are never deleted"
     id_: int = standing["id"]
-    if standing["feed"] != feed:
+    if feed is None and standing["feed"] is not None:
+        await conn.execute(SQL.take_over, id_)
+    elif standing["feed"] != feed:
         return Added(id_, new=False, changed=False)
     attached = await conn.fetchval(SQL.attach, id_, [vars(a) for a in draft.attachments])
     new = bool(row and row["new"])
@@ -170,6 +177,48 @@ async def attachments_of(
 async def among(conn: Connection, newsletter: int, feed: int, ids: Sequence[str]) -> list[Article]:
     """Those of a newsletter with one of these external ids, and the latest of a feed."""
     return await db.fetch(conn, Article, SQL.among, newsletter, feed, list(ids), 2 * len(ids))
+
+
+async def listed(
+    conn: Connection,
+    *,
+    newsletter: int | None = None,
+    external_id: str | None = None,
+    before: int | None = None,
+    limit: int,
+) -> list[Article]:
+    """Newest first; the next page is that `before` the last of this one."""
+    return await db.fetch(conn, Article, SQL.listed, newsletter, external_id, before, limit)
+
+
+async def find(conn: Connection, id_: int) -> Article:
+    """Raises Unknown."""
+    found = await db.first(conn, Article, SQL.find, id_)
+    if found is None:
+        raise Unknown("There is no article {id}.", field="id", id=id_)
+    return found
+
+
+async def named(conn: Connection, newsletter: int, external_id: str) -> Article:
+    """By the id that its site gave it. Raises Unknown."""
+    for found in await listed(conn, newsletter=newsletter, external_id=external_id, limit=1):
+        return found
+    raise Unknown("There is no article {id}.", field="external_id", id=external_id)
+
+
+async def withdraw(conn: Connection, id_: int) -> None:
+    """Take it back: it is in no digest from now on. What was mailed was mailed."""
+    await conn.execute(SQL.withdraw, id_)
+
+
+async def translations(
+    conn: Connection, articles: Sequence[int]
+) -> Mapping[int, Mapping[str, int]]:
+    """For each article that has any: the articles of the same work, by language."""
+    found: dict[int, dict[str, int]] = {}
+    for row in await conn.fetch(SQL.translations, list(articles)):
+        found.setdefault(row["id"], {})[row["language"]] = row["other"]
+    return found
 
 
 # waiting for an editor

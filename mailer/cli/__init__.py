@@ -18,13 +18,14 @@ ROOMS = {
     "newsletter": "Add, list and show newsletters.",
     "notice": "Publish, list and show versions of the consent wording.",
     "feed": "Add, list, poll and remove feeds; decide on floods.",
-    "article": "Add an article (JSON on standard input).",
+    "article": "Add articles (JSON on standard input), list and withdraw them.",
     "digest": "Create, preview, approve, send and watch digests.",
     "subscribers": "Import, export, count and show subscribers.",
     "consent": "Show, export and verify the consent record.",
     "person": "Export or erase everything held about one person.",
     "suppress": "Addresses never to write to.",
     "staff": "Accounts of the staff.",
+    "token": "Tokens with which other programs use the API.",
 }
 
 

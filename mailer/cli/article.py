@@ -1,6 +1,7 @@
 """`mailer article …`."""
 
 import json
+from dataclasses import asdict
 from typing import IO
 
 import click
@@ -12,6 +13,36 @@ from mailer.cli import door
 @click.group("article")
 def command() -> None:
     """Published items."""
+
+
+@command.command("list")
+@click.argument("newsletter")
+@click.option("--limit", default=50, show_default=True, help="The newest of them.")
+@door.as_json
+@door.run
+async def list_(newsletter: str, limit: int, as_json: bool) -> None:
+    """The articles of NEWSLETTER, newest first."""
+    async with door.house() as house:
+        found = await newsletters.find(house.conn, newsletter)
+        shown = await articles.listed(house.conn, newsletter=found.id, limit=max(limit, 0))
+    brief = ("id", "external_id", "language", "title", "published_at", "revised_at", "withdrawn_at")
+    door.show(
+        (asdict(a) if as_json else {name: getattr(a, name) for name in brief} for a in shown),
+        as_json=as_json,
+    )
+
+
+@command.command()
+@click.argument("newsletter")
+@click.argument("external_id")
+@door.run
+async def withdraw(newsletter: str, external_id: str) -> None:
+    """Take an article back: it is in no digest from now on."""
+    async with door.house() as house, house.conn.transaction():
+        found = await newsletters.find(house.conn, newsletter)
+        article = await articles.named(house.conn, found.id, external_id)
+        await articles.withdraw(house.conn, article.id)
+    door.say("Withdrawn.")
 
 
 @command.command()

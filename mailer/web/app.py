@@ -10,7 +10,7 @@ from mailer.db import Pool
 from mailer.errors import Unavailable
 from mailer.mailbox import Mailbox
 from mailer.vault import Vault
-from mailer.web import archive, guard, health, inbox, links, log, manage, page, public
+from mailer.web import api, archive, guard, health, inbox, links, log, manage, page, public
 
 ACCESS = logging.getLogger("mailer.web.access")
 SHUTDOWN_SECONDS = 10
@@ -42,6 +42,11 @@ ROUTES = [
     web.get("/log/key", log.key),
     web.get(f"/log/tile/entries/{log.NUMBER}{log.WIDTH}", log.entries),
     web.get(f"/log/tile/{log.LEVEL}/{log.NUMBER}{log.WIDTH}", log.tile),
+    web.get("/api/v1/openapi.json", api.describe),
+    web.get("/api/v1/articles", api.listing),
+    web.post("/api/v1/articles", api.post),
+    web.get(r"/api/v1/articles/{id:[1-9]\d{0,17}}", api.get),
+    web.delete(r"/api/v1/articles/{id:[1-9]\d{0,17}}", api.withdraw),
     web.get("/static/{hash}/{name}", page.file),
     web.get("/healthz", health.alive),
     web.get("/readyz", health.ready),

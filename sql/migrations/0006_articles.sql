@@ -25,3 +25,21 @@ create index article_held on article (feed) where held;
 alter table feed add column id_host text;
 update feed set id_host = substring(url from '^https?://([^/:?#]+)');
 alter table feed alter column id_host set not null;
+
+-- How long it asked to be left alone when it was last read; it holds when nothing changed, too.
+alter table feed add column pause interval;
+
+-- Tokens of the API: what other programs show to be let in. Of a token only its hash is kept.
+create table access_token (
+    id           integer generated always as identity primary key,
+    name         text not null,                   -- which program it is for
+    sha256       bytea not null check (length(sha256) = 32),
+    scopes       text[] not null check (cardinality(scopes) > 0),
+    newsletter   integer references newsletter,   -- null: all of them
+    created_by   text not null,
+    created_at   timestamptz not null default now(),
+    expires_at   timestamptz not null,
+    revoked_at   timestamptz,
+    last_used_at timestamptz                      -- to the minute
+);
+create unique index access_token_name on access_token (name) where revoked_at is null;
