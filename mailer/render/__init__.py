@@ -185,8 +185,11 @@ def source_sha256(folder: str) -> str:
 
 def sources(folder: str) -> dict[str, bytes]:
     """The templates that a text of this folder is made from, by their names."""
-    near = (folder, folder.rpartition("/")[0])
-    return {n: path(n).read_bytes() for n in names() if n.rpartition("/")[0] in near}
+    shared = folder.rpartition("/")[0]
+    found = [
+        name for near in (folder, shared) for name in names() if name.rpartition("/")[0] == near
+    ]
+    return {name: path(name).read_bytes() for name in found}
 
 
 # whose templates
