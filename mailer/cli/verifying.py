@@ -15,7 +15,7 @@ from mailer.cli.door import House
 from mailer.consent import Finding, Verification
 from mailer.errors import Refusal
 from mailer.evidence import verify as packs
-from mailer.log import verification
+from mailer.log import notes, verification
 from mailer.log.keep import Keep
 from mailer.log.verification import Claim, Sealed
 
@@ -68,12 +68,13 @@ async def verify(
 def offline(pack: Path, key: str | None, checkpoints: tuple[Path, ...], *, as_json: bool) -> None:
     """By our own copy of verify.py, never by the one in the pack."""
     kept = [path.read_text("utf-8", "replace") for path in checkpoints]
+    known = str(notes.parse_key(key)) if key is not None else None
     try:
         files = packs.read(pack)
     except packs.Wrong as error:
         count, wrong = 0, [str(error)]
     else:
-        count, wrong = packs.examine(files, key, kept)
+        count, wrong = packs.examine(files, known, kept)
     if as_json:
         door.show_one({"events": count, "findings": wrong}, as_json=True)
     else:
