@@ -6,7 +6,7 @@ GDPR, Articles 15 (access), 17 (erasure), 20 (portability).
 from collections.abc import Mapping
 from typing import Any
 
-from mailer import address, consent, subjects, subscribers, subscriptions, suppressions
+from mailer import address, consent, notices, subjects, subscribers, subscriptions, suppressions
 from mailer.consent import Actor
 from mailer.db import Connection
 from mailer.errors import Unknown
@@ -52,13 +52,16 @@ async def export(conn: Connection, keys: Vault, own: Own, *, actor: Actor) -> Ma
     await consent.record(conn, own.subscriber.subject(keys), "subject.exported", actor=actor)
     fresh = await subscriptions.own(conn, keys, own.subscriber)
     suppressed = await suppressions.reason(conn, keys, own.address)
+    shown = await notices.named(
+        conn, [event.content["notice"]["id"] for event in fresh.record if event.content["notice"]]
+    )
     return {
         "subject": str(fresh.subscriber.id),
         "email": fresh.address.given,
         "language": fresh.subscriber.language,
         "suppressed": suppressed,
         "subscriptions": [describe(found) for found in fresh.subscriptions],
-        "notices": {found.notice.id: found.notice.wording for found in fresh.subscriptions},
+        "notices": {id_: notices.content(notice) for id_, notice in shown.items()},
         "events": [event.content for event in fresh.record],
     }
 

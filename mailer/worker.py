@@ -4,6 +4,7 @@
     letters      mails to one person; on connections of their own, so digests never hold them up
     digests      mails of the digests being sent
     feeds        polls those that are due
+    renewals     asks readers to agree to newer words; who did not answer in time leaves
     keep house   says that it lives, frees what silent workers hold, ends digests that are done
 
 PostgreSQL's NOTIFY wakes admit, letters and digests at once; without it they look every few
@@ -20,7 +21,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from mailer import digests, feeds, fetch, limits, outbox, smtp, subscriptions
+from mailer import digests, feeds, fetch, limits, outbox, renewals, smtp, subscriptions
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.delivery import Claim, Delivery
@@ -36,6 +37,8 @@ LETTER_CONNECTIONS = 2
 FEEDS_AT_ONCE = 8
 LOOK_SECONDS = 5.0
 FEED_SECONDS = 15.0
+RENEW_SECONDS = 15.0
+RENEW_AT_ONCE = 100
 BEAT_SECONDS = 3.0
 FORGET_EVERY = 1200
 """Beats between looking for counts that are out of date."""
@@ -73,6 +76,7 @@ class Worker:
             loops.create_task(self.repeat(to_people.step, wake["letters"], LOOK_SECONDS))
             loops.create_task(self.repeat(to_readers.step, wake["digests"], LOOK_SECONDS))
             loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
+            loops.create_task(self.repeat(self.renew, asyncio.Event(), RENEW_SECONDS))
             loops.create_task(self.repeat(self.beat, asyncio.Event(), BEAT_SECONDS))
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self.pool.acquire() as conn:
@@ -150,6 +154,13 @@ class Worker:
         fetched = await fetch.fetch(self.feeds, feed)
         async with self.pool.acquire() as conn, conn.transaction():
             await feeds.store(conn, feed, fetched)
+
+    async def renew(self) -> bool:
+        async with self.pool.acquire() as conn, conn.transaction():
+            asked = await renewals.ask(conn, RENEW_AT_ONCE)
+        async with self.pool.acquire() as conn, conn.transaction():
+            ended = await renewals.end(conn, self.keys, RENEW_AT_ONCE)
+        return bool(asked or ended == RENEW_AT_ONCE)
 
     async def beat(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():
