@@ -92,6 +92,29 @@ def test_the_road_by_command_from_newsletter_to_preview(mailer: Run, tmp_path: P
     assert done(mailer("consent", "verify")).startswith("2 events")
 
 
+def test_versions_of_a_notice_are_told_apart_and_readers_asked_to_renew(mailer: Run) -> None:
+    set_up(mailer)
+    old = json.loads(done(mailer("notice", "list", "--json")))[0]
+    newer = ("--wording", "Yes, write to me weekly.", *NOTICE[2:])
+    new = json.loads(done(mailer("notice", "add", "--language", "en", *newer, "--json")))
+    told = done(mailer("notice", "diff", old["id"], new["id"]))
+    assert told == "wording:\n  Yes, write to me{+ weekly+}.\n\n"
+    assert "They say the same" in done(mailer("notice", "diff", old["id"], old["id"]))
+    shown = json.loads(done(mailer("notice", "show", old["id"], "--json")))
+    assert (shown["current"], shown["confirmed"]) == (False, 0)
+    for args, status, said in (
+        (("weekly", "--until", "2020-01-01"), 1, "at least 7 days"),
+        (("weekly", "--until", "2099-01-01"), 1, "agreed to current words"),
+        (("weekly", "--stop"), 1, "No renewal of weekly is running"),
+        (("weekly",), 2, "--until"),
+        (("nosuch", "--until", "2099-01-01"), 1, "no newsletter nosuch"),
+    ):
+        refused = mailer("notice", "renew", *args)
+        assert refused.returncode == status
+        assert said in refused.stderr
+    assert json.loads(done(mailer("notice", "renewals", "--json"))) == []
+
+
 def test_people_are_imported_shown_suppressed_and_erased(mailer: Run, tmp_path: Path) -> None:
     set_up(mailer)
     file = tmp_path / "people.csv"
