@@ -63,7 +63,7 @@ async def put_digest(conn: Connection, digest: int) -> int:
     return added
 
 
-async def wake(conn: Connection, what: Literal["request", "outbox"]) -> None:
+async def wake(conn: Connection, what: Literal["request", "outbox", "renewal"]) -> None:
     await conn.execute(SQL.wake, CHANNEL, what)
 
 

@@ -89,6 +89,7 @@ async def begin(
     begun = await db.first(conn, Renewal, SQL.begin, newsletter.id, answer_by, by)
     if begun is None:
         raise Conflict("A renewal of {slug} is running already.", slug=newsletter.slug)
+    await outbox.wake(conn, "renewal")
     return begun, outdated
 
 

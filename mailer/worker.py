@@ -7,8 +7,8 @@
     renewals     asks readers to agree to newer words; who did not answer in time leaves
     keep house   says that it lives, frees what silent workers hold, ends digests that are done
 
-PostgreSQL's NOTIFY wakes admit, letters and digests at once; without it they look every few
-seconds. On `stop` each loop finishes its step: what is on the wire is settled.
+PostgreSQL's NOTIFY wakes admit, letters, digests and renewals at once; without it they look every
+few seconds. On `stop` each loop finishes its step: what is on the wire is settled.
 """
 
 import asyncio
@@ -43,6 +43,13 @@ BEAT_SECONDS = 3.0
 FORGET_EVERY = 1200
 """Beats between looking for counts that are out of date."""
 
+WOKEN = {
+    "request": ("request",),
+    "outbox": ("letters", "digests"),
+    "renewal": ("renewals",),
+}
+"""Which loops a NOTIFY wakes, by its payload."""
+
 Step = Callable[[], Awaitable[bool]]
 
 
@@ -76,7 +83,7 @@ class Worker:
             loops.create_task(self.repeat(to_people.step, wake["letters"], LOOK_SECONDS))
             loops.create_task(self.repeat(to_readers.step, wake["digests"], LOOK_SECONDS))
             loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
-            loops.create_task(self.repeat(self.renew, asyncio.Event(), RENEW_SECONDS))
+            loops.create_task(self.repeat(self.renew, wake["renewals"], RENEW_SECONDS))
             loops.create_task(self.repeat(self.beat, asyncio.Event(), BEAT_SECONDS))
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self.pool.acquire() as conn:
@@ -112,7 +119,7 @@ class Worker:
     @asynccontextmanager
     async def woken(self) -> AsyncIterator[dict[str, asyncio.Event]]:
         """Events that NOTIFY sets; listening starts anew when its connection is lost."""
-        wake = {name: asyncio.Event() for name in ("request", "letters", "digests")}
+        wake = {name: asyncio.Event() for name in ("request", "letters", "digests", "renewals")}
         listening = asyncio.create_task(self.listen(wake))
         try:
             yield wake
@@ -123,7 +130,7 @@ class Worker:
 
     async def listen(self, wake: dict[str, asyncio.Event]) -> None:
         def heard(*notification: object) -> None:
-            for name in ("request",) if notification[-1] == "request" else ("letters", "digests"):
+            for name in WOKEN.get(str(notification[-1]), ()):
                 wake[name].set()
 
         while True:

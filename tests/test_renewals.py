@@ -1,5 +1,6 @@
 """Asking readers who agreed to older words to agree to newer ones."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +8,7 @@ import pytest
 
 from mailer import address, notices, people, renewals, subjects, suppressions
 from mailer import subscriptions as places
-from mailer.db import Connection
+from mailer.db import Connection, Pool
 from mailer.errors import Conflict, Invalid, Unknown
 from mailer.notices import Notice
 from mailer.renewals import Summary
@@ -237,6 +238,54 @@ async def test_readers_have_a_week_at_least_and_nobody_is_asked_in_the_last_days
     await conn.execute("update renewal set answer_by = now() + interval '2 days'")
     await renewals.ask(conn, 100)
     assert await mails(conn) == []
+
+
+async def test_two_buttons_at_once_are_recorded_once(
+    conn: Connection, pool: Pool, vault: Vault, weekly: World
+) -> None:
+    new = await newer(conn, vault)
+    await begun(conn, weekly)
+    await renewals.ask(conn, 100)
+    link = await world.link(conn, vault, ANNA, "renew")
+
+    async def press() -> None:
+        async with pool.acquire() as mine, mine.transaction():
+            await renewals.renew(mine, vault, link, new.id, {})
+
+    await asyncio.gather(*(press() for _ in range(6)))
+    assert (await types(conn, vault, ANNA)).count("consent.renewed") == 1
+
+
+async def test_many_workers_ask_everybody_once_and_let_everybody_go_once(
+    conn: Connection, pool: Pool, vault: Vault, weekly: World
+) -> None:
+    readers = [f"reader{n}@example.org" for n in range(12)]
+    for email in readers:
+        await world.confirmed(conn, vault, weekly.wish(email))
+    await sent(conn)
+    await newer(conn, vault)
+    assert await begun(conn, weekly) == 13
+
+    async def ask() -> int:
+        async with pool.acquire() as mine, mine.transaction():
+            return await renewals.ask(mine, 5)
+
+    async def end() -> int:
+        async with pool.acquire() as mine, mine.transaction():
+            return await renewals.end(mine, vault, 5)
+
+    while sum(await asyncio.gather(*(ask() for _ in range(4)))):
+        pass
+    assert len(await mails(conn)) == 13
+    await sent(conn)
+    await over(conn)
+    gone = 0
+    while more := sum(await asyncio.gather(*(end() for _ in range(4)))):
+        gone += more
+    assert gone == 13
+    for email in readers:
+        assert (await types(conn, vault, email)).count("consent.expired") == 1
+    assert (await summary(conn)).ended_at is not None
 
 
 async def test_an_erased_reader_leaves_no_question_behind(
