@@ -163,13 +163,22 @@ def said(words: Words) -> dict[str, str]:
 
 
 def compared(old: str, new: str) -> list[Piece]:
+    """Between words that differ, a space that both have keeps nothing together: it goes along."""
     before, after = WORDS.findall(old), WORDS.findall(new)
     pieces: list[Piece] = []
+    gone = added = ""
     for tag, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        kept: Kind = "kept" if tag == "equal" else "gone"
-        pieces += [Piece(kept, "".join(before[a:b]))] if b > a else []
-        pieces += [Piece("new", "".join(after[c:d]))] if d > c and tag != "equal" else []
-    return pieces
+        was, became = "".join(before[a:b]), "".join(after[c:d])
+        if tag == "equal" and (was.strip() or not gone + added):
+            pieces += [*changed(gone, added), Piece("kept", was)]
+            gone = added = ""
+        else:
+            gone, added = gone + was, added + became
+    return [*pieces, *changed(gone, added)]
+
+
+def changed(gone: str, added: str) -> list[Piece]:
+    return [piece for piece in (Piece("gone", gone), Piece("new", added)) if piece.text]
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,16 @@ def test_what_changed_is_told_word_by_word() -> None:
     assert notices.difference(old, old) == []
 
 
+def test_words_of_which_nothing_is_left_are_told_in_one_piece() -> None:
+    old = world.words("en", wording="one two three.")
+    (change,) = notices.difference(old, replace(old, wording="four five six."))
+    assert [(piece.kind, piece.text) for piece in change.pieces] == [
+        ("gone", "one two three"),
+        ("new", "four five six"),
+        ("kept", "."),
+    ]
+
+
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_a_difference_holds_both_versions_whole(before: str, after: str) -> None:
     old, new = world.words("en", wording=before), world.words("en", wording=after)
