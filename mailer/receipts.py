@@ -237,7 +237,7 @@ def linked_one(record: Record, slug: str) -> dict[str, Any]:
                 "dct:identifier": told[0]["subject"],
             }
         ],
-        "dpv:hasDataController": [linked_controller(notice)],
+        "dpv:hasDataController": [linked_controller(record, notice)],
         "dpv:hasJurisdiction": [f"loc:{JURISDICTION}"],
         "dpv:hasApplicableLaw": ["eu-gdpr:GDPR"],
         "dpv:hasNotice": [linked_notice(record, record.notices[id_]) for id_ in shown],
@@ -246,10 +246,11 @@ def linked_one(record: Record, slug: str) -> dict[str, Any]:
     }
 
 
-def linked_controller(notice: Notice) -> dict[str, Any]:
+def linked_controller(record: Record, notice: Notice) -> dict[str, Any]:
     said = controller(notice.controller)
     contact = [text for text in (said.email, said.phone) if text]
     return {
+        "@id": f"{record.base_url}/#controller",
         "@type": ["dpv:DataController"],
         "dpv:hasName": said.name,
         "dpv:hasAddress": said.address,

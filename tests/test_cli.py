@@ -17,6 +17,7 @@ from mailer.cli import ROOMS
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 PYTHON = (sys.executable, "-m", "mailer")
+KEY = pyrage.x25519.Identity.generate()
 
 NOTICE = (
     "--wording", "Yes, write to me.", "--controller", "Example Rights Watch",
@@ -36,9 +37,11 @@ def mailer(database_url: str, tmp_path: Path) -> Run:
         "MAILER_SECRET_KEY": vault.new_master(),
     }
 
-    def run(*args: str, given: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *args: str, given: str = "", command: Sequence[str] = PYTHON, **more: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            (*PYTHON, *args), input=given, env={**environ, **more}, cwd=tmp_path,
+            (*command, *args), input=given, env={**environ, **more}, cwd=tmp_path,
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
@@ -170,13 +173,27 @@ def test_an_export_that_fails_leaves_no_file_and_no_entry(mailer: Run, tmp_path:
     assert done(mailer("consent", "export", "--type", "staff.exported")).count("\n") == 1
 
 
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_disk_that_fills_is_said_and_leaves_nothing(
+    mailer: Run, tmp_path: Path, encrypted: bool
+) -> None:
+    set_up(mailer)
+    options = ("--encrypt-to", str(KEY.to_public())) if encrypted else ()
+    full = ("bash", "-c", 'ulimit -f 0; exec "$@"', "bash", *PYTHON)
+    out = tmp_path / "consent.csv"
+    refused = mailer("consent", "export", "--out", str(out), *options, command=full)
+    assert refused.returncode == 1
+    assert refused.stderr == f"{out} can't be written: File too large.\n"
+    assert list(tmp_path.glob("*consent.csv*")) == []
+    assert done(mailer("consent", "export", "--type", "staff.exported")).count("\n") == 1
+
+
 def test_an_encrypted_export_is_read_by_its_recipient_alone(mailer: Run, tmp_path: Path) -> None:
     set_up(mailer)
-    key = pyrage.x25519.Identity.generate()
     out = tmp_path / "consent.csv.age"
-    done(mailer("consent", "export", "--out", str(out), "--encrypt-to", str(key.to_public())))
+    done(mailer("consent", "export", "--out", str(out), "--encrypt-to", str(KEY.to_public())))
     assert b"notice.published" not in out.read_bytes()
-    opened = pyrage.decrypt(out.read_bytes(), [key]).decode()
+    opened = pyrage.decrypt(out.read_bytes(), [KEY]).decode()
     assert [row["type"] for row in csv.DictReader(opened.splitlines())] == ["notice.published"] * 2
     shown = done(mailer("consent", "export", "--format", "jsonl", "--type", "staff.exported"))
     assert json.loads(shown)["evidence"]["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
