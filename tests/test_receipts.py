@@ -213,6 +213,18 @@ async def test_the_record_is_told_in_plain_words_with_the_words_agreed_to(here: 
     assert "Скачать всё" in russian
 
 
+async def test_what_staff_did_is_told_as_theirs(here: Here) -> None:
+    other = await world.make(here.conn, here.vault, "other")
+    await world.ask(here.conn, here.vault, other.wish(ANNA, by="staff:boris"))
+    await people.view(here.conn, here.vault, ANNA, what="record", reason="a call", actor="staff:b")
+    page = await (await here.client.get(f"{here.me}/record")).text()
+    assert "Your subscription was brought over from another list." in page
+    assert "Our staff asked for a subscription" in page
+    assert "Our staff looked at your record." in page
+    assert "a call" in page
+    assert "boris" not in page
+
+
 async def test_looking_and_taking_receipts_changes_nothing(here: Here) -> None:
     before = await site.content(here.conn)
     for path in ("record", "record.jsonld", "receipt/weekly.json"):

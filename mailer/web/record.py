@@ -37,7 +37,7 @@ class Entry:
     number: int
     type: str
     at: datetime
-    by: str
+    actor: str
     newsletter: str | None
     channel: str | None
     notice: Notice | None
