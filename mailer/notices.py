@@ -6,14 +6,14 @@ words agreed to (GDPR, Articles 7(1) and 13; EDPB guidelines 05/2020, 104-108).
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Literal, TypeAlias
 
 from mailer import consent, db
-from mailer.consent import Actor
+from mailer.consent import Actor, Finding
 from mailer.db import Connection
 from mailer.errors import Invalid, Unknown
 from mailer.vault import Subject
@@ -115,6 +115,10 @@ async def named(conn: Connection, ids: Sequence[str]) -> dict[str, Notice]:
     return {notice.id: notice for notice in await db.fetch(conn, Notice, SQL.named, list(ids))}
 
 
+async def all_(conn: Connection) -> list[Notice]:
+    return await db.fetch(conn, Notice, SQL.all)
+
+
 # versions beside one another
 
 
@@ -214,3 +218,20 @@ async def find(conn: Connection, id_: str) -> Notice:
             "The form showed an old or unknown notice: load the page again.", field="notice"
         )
     return found
+
+
+async def verify(conn: Connection, house: Subject) -> AsyncIterator[Finding]:
+    """Whether each notice is, to the byte, the one that was published under its id."""
+    published = {
+        event.content["notice"]["id"]: event.content["evidence"]["valid_from"]
+        for event in await consent.of_type(conn, house, "notice.published")
+    }
+    for notice in await all_(conn):
+        digest = hashlib.sha256(form(notice)).digest()
+        if notice.sha256 != digest or notice.id != digest.hex()[:ID_LENGTH]:
+            yield Finding(None, None, None, f"the words of notice {notice.id} were changed")
+        elif published.pop(notice.id, None) != consent.timestamp(notice.valid_from):
+            what = f"notice {notice.id} was not published, or at another time"
+            yield Finding(None, None, None, what)
+    for id_ in published:
+        yield Finding(None, None, None, f"notice {id_} is missing", missing=True)

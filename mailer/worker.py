@@ -5,6 +5,7 @@
     digests      mails of the digests being sent
     feeds        polls those that are due
     renewals     asks readers to agree to newer words; who did not answer in time leaves
+    seal         consent events → the log and its checkpoint; one worker at a time
     keep house   says that it lives, frees what silent workers hold, ends digests that are done
 
 PostgreSQL's NOTIFY wakes admit, letters, digests and renewals at once; without it they look every
@@ -22,11 +23,15 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from mailer import digests, feeds, fetch, limits, outbox, renewals, smtp, subscriptions
+from mailer import log as consent_log
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.delivery import Claim, Delivery
+from mailer.errors import Unavailable
 from mailer.feeds import Feed
 from mailer.fetch import Policy
+from mailer.log import Broken
+from mailer.log.keep import Keep
 from mailer.outbox import CHANNEL
 from mailer.vault import Vault
 
@@ -40,6 +45,10 @@ FEED_SECONDS = 15.0
 RENEW_SECONDS = 15.0
 RENEW_AT_ONCE = 100
 BEAT_SECONDS = 3.0
+SEAL_AT_ONCE = 2000
+SEAL_SECONDS = 0.3
+"""Between looks at what waits to be sealed: the log is at most a second behind."""
+
 FORGET_EVERY = 1200
 """Beats between looking for counts that are out of date."""
 
@@ -63,6 +72,7 @@ class Worker:
     stop: asyncio.Event
     id: UUID = field(default_factory=uuid4)
     beats: int = 0
+    objecting: str | None = None
     feeds: fetch.Session = field(init=False)
 
     async def run(self) -> None:
@@ -85,6 +95,7 @@ class Worker:
             loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
             loops.create_task(self.repeat(self.renew, wake["renewals"], RENEW_SECONDS))
             loops.create_task(self.repeat(self.beat, asyncio.Event(), BEAT_SECONDS))
+            loops.create_task(self.repeat(self.seal, asyncio.Event(), SEAL_SECONDS))
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self.pool.acquire() as conn:
                 await outbox.bury(conn, self.id)
@@ -168,6 +179,29 @@ class Worker:
         async with self.pool.acquire() as conn, conn.transaction():
             ended = await renewals.end(conn, self.keys, RENEW_AT_ONCE)
         return bool(asked or ended == RENEW_AT_ONCE)
+
+    async def seal(self) -> bool:
+        """Seal, commit, then sign; or say why not, which stops all sealers but nothing else."""
+        keep = Keep(self.settings.data_dir)
+        try:
+            async with self.pool.acquire() as conn:
+                async with conn.transaction():
+                    sealed = await consent_log.seal(conn, self.keys, keep, SEAL_AT_ONCE, self.id)
+                async with conn.transaction():
+                    await consent_log.sign(conn, self.keys, keep, self.id)
+        except (Broken, Unavailable) as error:
+            await self.object(str(error))
+            return False
+        await self.object(None)
+        return sealed == SEAL_AT_ONCE
+
+    async def object(self, sentence: str | None) -> None:
+        if sentence != self.objecting:
+            log.error("%s", sentence or "The consent log is in order again.")
+        if sentence or self.objecting:
+            async with self.pool.acquire() as conn, conn.transaction():
+                await consent_log.object_(conn, self.id, sentence)
+        self.objecting = sentence
 
     async def beat(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():

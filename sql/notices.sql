@@ -20,6 +20,12 @@ select newsletter, language, wording, controller, purposes, recipients, retentio
 from notice
 where id = $1;
 
+-- name: all -> mailer.notices.Notice
+select newsletter, language, wording, controller, purposes, recipients, retention, withdrawal,
+       id, sha256, valid_from
+from notice
+order by valid_from, id;
+
 -- name: named -> mailer.notices.Notice
 select newsletter, language, wording, controller, purposes, recipients, retention, withdrawal,
        id, sha256, valid_from

@@ -12,8 +12,10 @@ from pathlib import Path
 import pyrage  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
-from mailer import cli, vault
+from mailer import cli, subjects, vault
 from mailer.cli import ROOMS
+from mailer.db import Connection
+from tests import world
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 PYTHON = (sys.executable, "-m", "mailer")
@@ -27,14 +29,19 @@ NOTICE = (
 
 
 @pytest.fixture
-def mailer(database_url: str, tmp_path: Path) -> Run:
+def secret() -> str:
+    return vault.new_master()
+
+
+@pytest.fixture
+def mailer(database_url: str, tmp_path: Path, secret: str) -> Run:
     """Run `mailer …` on this test's database."""
     environ = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(Path(cli.__file__).parents[2]),
         "MAILER_DATABASE_URL": database_url,
         "MAILER_DATA_DIR": str(tmp_path),
-        "MAILER_SECRET_KEY": vault.new_master(),
+        "MAILER_SECRET_KEY": secret,
     }
 
     def run(
@@ -262,3 +269,58 @@ def test_check_names_each_thing_and_fails_for_what_is_missing(mailer: Run) -> No
     assert "ok    database" in finished.stdout
     assert "FAIL  MAILER_CONTROLLER: is not set" in finished.stdout
     assert "FAIL  mail server: MAILER_SMTP_URL is not set" in finished.stdout
+
+
+async def asked(conn: Connection, secret: str) -> None:
+    """A newsletter, its notices, and Anna, who has not answered yet."""
+    keys = await subjects.open_vault(conn, secret)
+    await world.ask(conn, keys, (await world.make(conn, keys)).wish(world.ANNA))
+
+
+async def test_a_proof_is_packed_verified_and_put_on_record(
+    mailer: Run, conn: Connection, secret: str, tmp_path: Path
+) -> None:
+    await asked(conn, secret)
+    pack = tmp_path / "anna.zip"
+    done(mailer("consent", "proof", world.ANNA, "--out", str(pack), "--reason", "a suit"))
+    assert pack.stat().st_mode & 0o777 == 0o600
+    key = done(mailer("consent", "key")).strip()
+    offline = {"MAILER_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
+    verified = mailer("consent", "verify", str(pack), "--key", key, "--json", **offline)
+    assert json.loads(done(verified)) == {"events": 1, "findings": []}
+    exported = json.loads(done(mailer("consent", "export", "--format", "jsonl")).splitlines()[-1])
+    assert exported["type"] == "staff.exported"
+    assert exported["evidence"]["sha256"] == hashlib.sha256(pack.read_bytes()).hexdigest()
+    assert exported["evidence"]["reason"] == "a suit"
+
+    pack.write_bytes(pack.read_bytes().replace(b"weekly", b"weakly", 1))
+    changed = mailer("consent", "verify", str(pack), **offline)
+    assert changed.returncode == 1
+    assert "no archive that can be read" in changed.stdout
+    assert "The pack is not as it was made" in changed.stderr
+
+
+async def test_a_checkpoint_that_somebody_kept_must_hold(
+    mailer: Run, conn: Connection, secret: str, tmp_path: Path
+) -> None:
+    await asked(conn, secret)
+    done(mailer("consent", "proof", world.ANNA, "--out", str(tmp_path / "anna.zip")))
+    kept = next((tmp_path / "log").glob("*.checkpoint"))
+    elsewhere = tmp_path / "kept.txt"
+    elsewhere.write_text(kept.read_text("utf-8"), "utf-8")
+    said = json.loads(done(mailer("consent", "verify", "--json", "--checkpoint", str(elsewhere))))
+    assert (said["entries"], said["waiting"], said["checkpoints"]) == (3, 1, 3)
+    assert (said["changed"], said["missing"], said["findings"]) == (0, 0, [])
+    elsewhere.write_text(kept.read_text("utf-8").replace("\n3\n", "\n4\n"), "utf-8")
+    refused = mailer("consent", "verify", "--checkpoint", str(elsewhere))
+    assert refused.returncode == 1
+    assert f"the checkpoint in {elsewhere} does not count" in refused.stdout
+    assert "1 findings" in refused.stderr
+
+
+def test_a_proof_of_nobody_is_refused(mailer: Run, tmp_path: Path) -> None:
+    set_up(mailer)
+    finished = mailer("consent", "proof", "anna@example.org", "--out", str(tmp_path / "x.zip"))
+    assert finished.returncode == 1
+    assert "Nobody with this address" in finished.stderr
+    assert not (tmp_path / "x.zip").exists()

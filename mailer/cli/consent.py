@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from mailer import consent, exports, newsletters, notices, people, replay, subscribers
-from mailer.cli import door, outfile
+from mailer import consent, exports, newsletters, notices, people, subscribers
+from mailer.cli import door, outfile, proving, verifying
 from mailer.cli.door import House
 from mailer.cli.outfile import Outfile
-from mailer.consent import Filter, Verification
-from mailer.errors import Invalid, Refusal
+from mailer.consent import Filter
+from mailer.errors import Invalid
 from mailer.exports import Format
 
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
@@ -143,26 +143,6 @@ async def write_events(
     return rows
 
 
-@command.command()
-@door.as_json
-@door.run
-async def verify(as_json: bool) -> None:
-    """Recompute every commitment and chain; exit status 1 if anything was changed or removed."""
-    seen = Verification()
-    findings = []
-    async with door.house() as house, house.conn.transaction(isolation="repeatable_read"):
-        for check in (
-            consent.verify(house.conn, house.vault, seen),
-            replay.check(house.conn, house.vault),
-        ):
-            async for finding in check:
-                findings.append(asdict(finding))
-                if not as_json:
-                    which = f"(number {finding.seq} of {finding.subject})"
-                    door.say(f"event {finding.event or '-'} {which}: {finding.what}")
-    if as_json:
-        door.show_one({**asdict(seen), "findings": findings}, as_json=True)
-    else:
-        door.say(f"{seen.events} events of {seen.subjects} subjects, {seen.erased} erased.")
-    if findings:
-        raise Refusal("The record is not as it was written: {n} findings.", n=len(findings))
+command.add_command(verifying.verify)
+command.add_command(proving.proof)
+command.add_command(proving.key)

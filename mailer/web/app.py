@@ -10,7 +10,7 @@ from mailer.db import Pool
 from mailer.errors import Unavailable
 from mailer.mailbox import Mailbox
 from mailer.vault import Vault
-from mailer.web import archive, guard, health, inbox, links, manage, page, public, record
+from mailer.web import archive, guard, health, inbox, links, log, manage, page, public, record
 
 ACCESS = logging.getLogger("mailer.web.access")
 SHUTDOWN_SECONDS = 10
@@ -43,6 +43,10 @@ ROUTES = [
     web.get("/archive", archive.everything),
     web.get("/archive/{slug}", archive.series),
     web.get(r"/archive/{slug}/{number:[1-9]\d{0,8}}", archive.issue),
+    web.get("/log/checkpoint", log.checkpoint),
+    web.get("/log/key", log.key),
+    web.get(f"/log/tile/entries/{log.NUMBER}{log.WIDTH}", log.entries),
+    web.get(f"/log/tile/{log.LEVEL}/{log.NUMBER}{log.WIDTH}", log.tile),
     web.get("/static/{hash}/{name}", page.file),
     web.get("/healthz", health.alive),
     web.get("/readyz", health.ready),
