@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidTag
 from mailer import consent, db, vault
 from mailer.consent import Finding
 from mailer.db import Connection
+from mailer.errors import Misconfigured
 from mailer.subscriptions import State
 from mailer.vault import Vault
 
@@ -166,8 +167,8 @@ async def by_subject(
 def compare(keys: Vault, whose: UUID, events: list[Told], places: list[Held]) -> list[Finding]:
     try:
         said = replay(opened(keys, event) for event in events)
-    except InvalidTag:
-        return []  # what an event that was changed said can't be known; that it was is found anyway
+    except (InvalidTag, Misconfigured, ValueError):
+        return []  # what a changed event (or key) said can't be known; that it was is found anyway
     kept = {held.newsletter: held.place for held in places}
     return [
         finding(whose, events, slug, kept.get(slug), said.get(slug))
