@@ -203,6 +203,22 @@ async def test_a_subscription_that_was_changed_behind_the_record_is_named(
     assert all(finding.event is not None for finding in findings)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update subject set dek = set_byte(dek, 20, get_byte(dek, 20) # 1)",
+        "update subject set dek = 'x'",
+        "alter table consent_event disable trigger user; update consent_event set body = 'x'",
+    ],
+)
+async def test_of_what_cannot_be_read_nothing_is_claimed(
+    conn: Connection, vault: Vault, statement: str
+) -> None:
+    await several(conn, vault)
+    await conn.execute(statement)
+    assert await check(conn, vault) == []
+
+
 async def test_a_subscription_that_no_event_speaks_of_is_named(
     conn: Connection, vault: Vault
 ) -> None:
