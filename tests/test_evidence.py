@@ -34,7 +34,8 @@ async def recorded(conn: Connection, keys: Vault, settings: Settings) -> None:
     """Anna in English, who left again, and Vera in Russian; others are in the log as well."""
     weekly = await world.make(conn, keys)
     for email, language in ((ANNA, "en"), (VERA, "ru"), (BORIS, "en")):
-        await world.ask(conn, keys, weekly.wish(email, language))
+        asked = {"origin": "https://site.example.org", "boxes": {"consent": "ticked"}}
+        await world.ask(conn, keys, weekly.wish(email, language, evidence=asked))
         held = await world.found(conn, keys, email)
         sent = {"template_sha256": render.source_sha256("mail/confirm"), "message_id": "<1@x>"}
         await subscriptions.mailed(conn, keys, held.subscription.id, "confirmation.sent", sent)
@@ -261,6 +262,7 @@ async def test_the_page_speaks_the_persons_language(
     await recorded(conn, vault, settings)
     page = unpacked(await packed(conn, vault, settings, VERA), tmp_path)["record.html"].decode()
     assert '<html lang="ru"' in page
+    assert "boxes</code>: consent: ticked" in page
     assert world.WORDING["ru"] in page
     assert VERA in page
     assert "<script" not in page

@@ -254,6 +254,54 @@ async def test_writers_and_sealers_at_once_make_one_tree_in_order(
     assert await in_order(conn)
 
 
+async def test_erasures_and_sealers_never_wait_for_each_other_in_a_ring(
+    conn: Connection, pool: Pool, vault: Vault, keep: Keep
+) -> None:
+    erasing = True
+
+    async def erase() -> None:
+        async with pool.acquire() as own:
+            for _ in range(30):
+                subject = await events(own, vault, 5)
+                async with own.transaction():
+                    await consent.record(own, subject, "consent.refused", actor="subject")
+                    await consent.erase(own, subject.id)
+
+    async def work() -> None:
+        while erasing:
+            async with pool.acquire() as own:
+                await seal(own, vault, keep, 50)
+
+    async with asyncio.TaskGroup() as sealers:
+        for _ in range(2):
+            sealers.create_task(work())
+        async with asyncio.TaskGroup() as erasers:
+            for _ in range(3):
+                erasers.create_task(erase())
+        erasing = False
+    await seal(conn, vault, keep)
+    entries = await logged(conn, vault)
+    assert len(entries) == 3 * 30 * 6
+    assert (await signed(conn, vault)).root == rfc6962.mth(entries)
+    assert await in_order(conn)
+
+
+async def test_an_erasure_waits_until_a_sealer_is_done(
+    conn: Connection, pool: Pool, vault: Vault, keep: Keep
+) -> None:
+    subject = await events(conn, vault, 3)
+    async with pool.acquire() as other:
+        sealing = other.transaction()
+        await sealing.start()
+        assert await log.seal(other, vault, keep, 1000, None) == 3
+        erased = asyncio.create_task(consent.erase(conn, subject.id))
+        await asyncio.sleep(0.3)
+        assert not erased.done()
+        await sealing.commit()
+        await erased
+    assert await sealed(conn) == 3
+
+
 async def test_one_sealer_at_a_time(conn: Connection, pool: Pool, vault: Vault, keep: Keep) -> None:
     await events(conn, vault, 3)
     async with pool.acquire() as other, other.transaction():

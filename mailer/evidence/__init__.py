@@ -40,7 +40,7 @@ class Entry:
     newsletter: str | None
     notice: str | None
     channel: str | None
-    evidence: Mapping[str, object]
+    evidence: Mapping[str, str]
     leaf: int | None
     commitment: str
 
@@ -185,7 +185,16 @@ def entry(content: Mapping[str, Any], event: Event) -> Entry:
         content["newsletter"],
         (content["notice"] or {}).get("id"),
         content["evidence"].get("channel"),
-        content["evidence"],
+        {name: plainly(value) for name, value in content["evidence"].items()},
         event.leaf,
         event.commitment.hex(),
     )
+
+
+def plainly(value: object) -> str:
+    """What is in the evidence, on one line."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {plainly(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(plainly, value))
+    return "-" if value is None else str(value)

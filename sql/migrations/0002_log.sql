@@ -107,6 +107,9 @@ begin
     if erased = '00000000-0000-0000-0000-000000000000' then
         raise exception 'the house itself is not erased' using errcode = 'insufficient_privilege';
     end if;
+    -- Beside a sealer it would lock the same events in another order: it waits for the sealer's
+    -- transaction to end (the lock is the one of sql/log.sql, shared, as erasures may be many).
+    perform pg_advisory_xact_lock_shared(7016395);
     perform set_config('mailer.erasing', erased::text, true);
     update consent_event set body = null, newsletter = null, notice = null where subject = erased;
     perform set_config('mailer.erasing', '', true);
