@@ -37,15 +37,18 @@ Type: TypeAlias = Literal[
     "confirmation.accepted",
     "confirmation.failed",
     "consent.confirmed",
+    "consent.expired",
     "consent.refused",
     "consent.updated",
     "consent.withdrawn",
+    "address.changed",
     "subject.imported",
     "subject.exported",
     "subject.erased",
     "staff.viewed",
     "staff.exported",
     "notice.published",
+    "key.rotated",
 ]
 Actor: TypeAlias = str
 """`subject`, `system` or `staff:<id>`."""

@@ -20,7 +20,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from mailer import digests, feeds, fetch, limits, outbox, smtp, subscriptions
+from mailer import digests, feeds, fetch, keys, limits, outbox, smtp, subscriptions
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.delivery import Claim, Delivery
@@ -77,6 +77,7 @@ class Worker:
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self.pool.acquire() as conn:
                 await outbox.bury(conn, self.id)
+                await keys.bury(conn, self.id)
 
     def road(self, connections: int) -> smtp.Road:
         return smtp.Road(self.settings.smtp, connections, name=self.settings.domain)
@@ -154,6 +155,7 @@ class Worker:
     async def beat(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():
             await outbox.beat(conn, self.id)
+            await keys.beat(conn, self.keys, self.id, "worker")
             await digests.finish_done(conn)
             if self.beats % FORGET_EVERY == 0:
                 await limits.forget_old(conn)

@@ -15,7 +15,7 @@ LADDER = (
     ("errors", "tokens"),
     ("address", "db", "embedded", "render", "vault"),
     ("config", "consent", "limits", "migrate", "outbox", "subjects", "suppressions"),
-    ("articles", "exports", "newsletters", "notices", "staff", "subscribers"),
+    ("articles", "exports", "keys", "newsletters", "notices", "staff", "subscribers"),
     ("digests", "feeds", "subscriptions"),
     ("example", "fetch", "letters", "mailbox", "mime", "people", "smtp"),
     ("delivery", "editions", "web.forms", "web.guard", "web.page"),

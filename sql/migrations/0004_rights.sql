@@ -1,0 +1,52 @@
+-- What people may demand (GDPR, Articles 16 to 18), how long things are kept, keys that change.
+
+-- KEYS -------------------------------------------------------------------------------------------
+
+-- Which process knows which keys. Each says so every few seconds, so that a key is not put to use
+-- before everybody can open what it wraps. A key is known by its name (`vault.key_id`), four bytes.
+create table key_holder (
+    id      uuid primary key,
+    kind    text not null check (kind in ('web', 'worker')),
+    holds   bytea[] not null,
+    wraps   bytea not null,                       -- the one it wraps new keys with
+    seen_at timestamptz not null default now()
+);
+
+-- RIGHTS -----------------------------------------------------------------------------------------
+
+-- Restricted (Article 18): kept, and nothing else; nothing is sent, nothing goes by itself.
+alter table subscriber add column restricted_at timestamptz;
+
+-- A new address, until whoever reads it there says that it is theirs. One at a time a person.
+create table address_change (
+    subscriber uuid primary key references subscriber on delete cascade,
+    handle     integer not null,                  -- random; finds the row of a token, proves nothing
+    address    bytea not null,                    -- as given; sealed
+    lookup     bytea not null check (length(lookup) = 32),  -- HMAC of the normal address
+    language   text not null,
+    actor      text not null,
+    asked_at   timestamptz not null default now(),  -- binds the link
+    expires_at timestamptz not null
+);
+create index address_change_handle on address_change (handle);
+create index address_change_lookup on address_change (lookup);
+create index address_change_expires on address_change (expires_at);
+
+alter table outbox drop constraint outbox_kind_check;
+alter table outbox add constraint outbox_kind_check
+    check (kind in ('confirm', 'already', 'digest', 'renew', 'address'));
+
+-- RETENTION --------------------------------------------------------------------------------------
+
+create index subscription_left on subscription (left_at) where state = 'left';
+create index subject_erased on subject (erased_at) where erased_at is not null;
+create index outbox_letters_settled on outbox (settled_at)
+    where digest is null and state <> 'waiting';
+
+-- How the mails of a digest ended, once their rows are gone.
+create table digest_count (
+    digest integer not null references digest on delete cascade,
+    state  text not null check (state in ('sent', 'failed', 'dropped')),
+    count  bigint not null check (count > 0),
+    primary key (digest, state)
+);
