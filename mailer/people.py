@@ -22,6 +22,31 @@ async def find(conn: Connection, keys: Vault, email: str) -> Own:
     return await subscriptions.own(conn, keys, subscriber)
 
 
+async def view(
+    conn: Connection, keys: Vault, email: str, *, what: str, reason: str, actor: Actor
+) -> Own:
+    """What staff look at, as `find`; that they looked, at what and why is recorded."""
+    own = await find(conn, keys, email)
+    await consent.record(
+        conn,
+        own.subscriber.subject(keys),
+        "staff.viewed",
+        actor=actor,
+        evidence={"what": what, "reason": reason},
+    )
+    return own
+
+
+async def check_suppression(
+    conn: Connection, keys: Vault, email: str, *, reason: str, actor: Actor
+) -> suppressions.Reason | None:
+    """Why the address is suppressed, if it is; that staff looked is recorded of who has it."""
+    reached = address.parse(email)
+    if await subscribers.by_address(conn, keys, reached) is not None:
+        await view(conn, keys, email, what="suppression", reason=reason, actor=actor)
+    return await suppressions.reason(conn, keys, reached)
+
+
 async def export(conn: Connection, keys: Vault, own: Own, *, actor: Actor) -> Mapping[str, Any]:
     """Everything held about a person as one JSON object; that it was exported is recorded."""
     await consent.record(conn, own.subscriber.subject(keys), "subject.exported", actor=actor)
@@ -75,12 +100,9 @@ async def erase(
 async def suppress(conn: Connection, keys: Vault, email: str, *, actor: Actor) -> None:
     """Never write to the address again; whoever has it leaves everything. Raises Invalid."""
     reached = address.parse(email)
-    await suppressions.add(conn, keys, reached, "staff")
     subscriber = await subscribers.by_address(conn, keys, reached)
     if subscriber is None:
+        await suppressions.add(conn, keys, reached, "staff")
         return
     own = await subscriptions.own(conn, keys, subscriber)
-    for held in own.subscriptions:
-        found = await subscriptions.find(conn, own, held.newsletter.slug)
-        if found is not None:
-            await subscriptions.withdraw(conn, found, "staff", actor)
+    await subscriptions.end(conn, keys, own, "staff", "staff", actor)

@@ -76,8 +76,17 @@ update subscriber set language = $2 where id = $1;
 -- name: leave
 update subscription set state = 'left', left_at = now() where id = $1;
 
+-- name: fall_back
+-- Who left, was asked again and did not answer left when they left.
+update subscription
+set state = 'left', left_at = case when state = 'pending' then left_at else now() end
+where id = $1;
+
 -- name: remove
 delete from subscription where id = $1;
+
+-- name: remove_unasked
+delete from subscription where id = $1 and state = 'pending' and unanswered = 0;
 
 -- name: change
 update subscription set language = $2, cadence = $3 where id = $1;

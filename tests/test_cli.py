@@ -1,5 +1,7 @@
 """The commands, each as a process of its own: what they print, and how they end."""
 
+import csv
+import hashlib
 import json
 import os
 import subprocess
@@ -7,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pyrage  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
 from mailer import cli, vault
@@ -118,9 +121,54 @@ def test_an_export_with_addresses_wants_a_reason_and_is_recorded(
     assert out.stat().st_mode & 0o777 == 0o600
     types = [json.loads(line)["type"] for line in out.read_text().splitlines()]
     assert types == ["notice.published", "notice.published"]
-    exported = json.loads(done(mailer("consent", "export", "--format", "jsonl")).splitlines()[-1])
-    assert exported["type"] == "staff.exported"
-    assert exported["evidence"]["rows"] == 2
+    assert [path.name for path in tmp_path.glob("*consent*")] == ["consent.jsonl"]
+    again = done(mailer("consent", "export", "--format", "jsonl", "--type", "staff.exported"))
+    recorded = json.loads(again)
+    assert recorded["actor"].startswith("staff:")
+    said = recorded["evidence"]
+    assert said["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert (said["rows"], said["filter"]["type"], said["addresses"]) == (2, None, False)
+
+
+def test_an_export_of_something_mistyped_is_refused(mailer: Run) -> None:
+    set_up(mailer)
+    for options in (("--newsletter", "weakly"), ("--notice", "0" * 32), ("--encrypt-to", "age1x")):
+        refused = mailer("consent", "export", *options)
+        assert (refused.returncode, refused.stdout) == (1, ""), options
+        assert len(refused.stderr.splitlines()) == 1, options
+    assert mailer("consent", "export", "--type", "consent.confirmd").returncode == 2
+
+
+def test_an_export_that_fails_leaves_no_file_and_no_entry(mailer: Run, tmp_path: Path) -> None:
+    set_up(mailer)
+    refused = mailer("consent", "export", "--out", str(tmp_path / "nowhere" / "consent.csv"))
+    assert refused.returncode == 1
+    assert "nowhere/consent.csv can't be written: No such file" in refused.stderr
+    assert done(mailer("consent", "export", "--type", "staff.exported")).count("\n") == 1
+
+
+def test_an_encrypted_export_is_read_by_its_recipient_alone(mailer: Run, tmp_path: Path) -> None:
+    set_up(mailer)
+    key = pyrage.x25519.Identity.generate()
+    out = tmp_path / "consent.csv.age"
+    done(mailer("consent", "export", "--out", str(out), "--encrypt-to", str(key.to_public())))
+    assert b"notice.published" not in out.read_bytes()
+    opened = pyrage.decrypt(out.read_bytes(), [key]).decode()
+    assert [row["type"] for row in csv.DictReader(opened.splitlines())] == ["notice.published"] * 2
+    shown = done(mailer("consent", "export", "--format", "jsonl", "--type", "staff.exported"))
+    assert json.loads(shown)["evidence"]["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+
+
+def test_what_was_exported_to_the_screen_is_recorded_by_its_hash(mailer: Run) -> None:
+    set_up(mailer)
+    shown = done(mailer("subscribers", "export", "--reason", "the board asks"))
+    assert shown == "email,newsletter,state,language,cadence,confirmed_at,left_at\n"  # read as text
+    said = json.loads(
+        done(mailer("consent", "export", "--format", "jsonl", "--type", "staff.exported"))
+    )["evidence"]
+    assert said["sha256"] == hashlib.sha256(shown.replace("\n", "\r\n").encode()).hexdigest()
+    assert (said["what"], said["reason"], said["addresses"]) == (
+        "subscribers", "the board asks", True)  # fmt: skip
 
 
 @pytest.mark.parametrize(
