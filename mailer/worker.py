@@ -4,6 +4,8 @@
     letters      mails to one person; on connections of their own, so digests never hold them up
     digests      mails of the digests being sent
     feeds        polls those that are due
+    journal      writes down who was erased, for the day when a backup is restored
+    sweep        deletes what has had its time
     keep house   says that it lives, frees what silent workers hold, ends digests that are done
 
 PostgreSQL's NOTIFY wakes admit, letters and digests at once; without it they look every few
@@ -16,12 +18,24 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID, uuid4
 
 import asyncpg
 
-from mailer import digests, feeds, fetch, keys, limits, outbox, smtp, subscriptions
+from mailer import (
+    digests,
+    erasures,
+    feeds,
+    fetch,
+    keys,
+    outbox,
+    retention,
+    smtp,
+    subscriptions,
+)
 from mailer.config import Settings
+from mailer.consent import SYSTEM
 from mailer.db import Connection, Pool
 from mailer.delivery import Claim, Delivery
 from mailer.feeds import Feed
@@ -36,9 +50,9 @@ LETTER_CONNECTIONS = 2
 FEEDS_AT_ONCE = 8
 LOOK_SECONDS = 5.0
 FEED_SECONDS = 15.0
+JOURNAL_SECONDS = 5.0
+SWEEP_SECONDS = 1800.0
 BEAT_SECONDS = 3.0
-FORGET_EVERY = 1200
-"""Beats between looking for counts that are out of date."""
 
 Step = Callable[[], Awaitable[bool]]
 
@@ -52,11 +66,12 @@ class Worker:
     keys: Vault
     stop: asyncio.Event
     id: UUID = field(default_factory=uuid4)
-    beats: int = 0
+    journaled: datetime | None = None
     feeds: fetch.Session = field(init=False)
 
     async def run(self) -> None:
         """Work until `stop` is set."""
+        await self.forget_again()
         await self.beat()
         async with (
             self.road(LETTER_CONNECTIONS) as letters,
@@ -73,6 +88,9 @@ class Worker:
             loops.create_task(self.repeat(to_people.step, wake["letters"], LOOK_SECONDS))
             loops.create_task(self.repeat(to_readers.step, wake["digests"], LOOK_SECONDS))
             loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
+            loops.create_task(self.repeat(self.journal, asyncio.Event(), JOURNAL_SECONDS))
+            loops.create_task(self.repeat(self.forget_again, asyncio.Event(), SWEEP_SECONDS))
+            loops.create_task(self.repeat(self.sweep, asyncio.Event(), SWEEP_SECONDS))
             loops.create_task(self.repeat(self.beat, asyncio.Event(), BEAT_SECONDS))
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self.pool.acquire() as conn:
@@ -157,10 +175,29 @@ class Worker:
             await outbox.beat(conn, self.id)
             await keys.beat(conn, self.keys, self.id, "worker")
             await digests.finish_done(conn)
-            if self.beats % FORGET_EVERY == 0:
-                await limits.forget_old(conn)
-        self.beats += 1
         return False
+
+    async def forget_again(self) -> bool:
+        """Whom the journal names and a restored backup has brought back."""
+        for batch in erasures.batches(erasures.file(self.settings.data_dir)):
+            async with self.pool.acquire() as conn, conn.transaction():
+                gone = await erasures.replay(conn, self.keys, batch, actor=SYSTEM)
+            if gone:
+                log.warning("%d people were erased again: a backup had them back", len(gone))
+        return False
+
+    async def journal(self) -> bool:
+        async with self.pool.acquire() as conn:
+            self.journaled = await erasures.keep_up(conn, self.settings.data_dir, self.journaled)
+        return False
+
+    async def sweep(self) -> bool:
+        """One batch of what has had its time."""
+        async with self.pool.acquire() as conn, conn.transaction():
+            gone = await retention.sweep(conn, self.keys, retention.terms(self.settings))
+        if gone:
+            log.info("deleted what has had its time: %s", gone)
+        return bool(gone)
 
 
 @asynccontextmanager

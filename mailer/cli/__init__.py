@@ -23,6 +23,7 @@ ROOMS = {
     "consent": "Show, export and verify the consent record.",
     "person": "Answer one person's request: export, correct, restrict, erase.",
     "keys": "Replace the secret key while everything runs.",
+    "retention": "Delete what has had its time; say what would go, and when.",
     "suppress": "Addresses never to write to.",
     "staff": "Accounts of the staff.",
 }

@@ -14,7 +14,7 @@ from mailer.db import Pool
 from mailer.errors import Misconfigured, Unavailable
 from mailer.mailbox import Mailbox
 from mailer.vault import Vault
-from mailer.web import archive, guard, health, inbox, links, manage, page, public
+from mailer.web import archive, guard, health, inbox, links, manage, page, public, rights
 
 log = logging.getLogger(__name__)
 ACCESS = logging.getLogger("mailer.web.access")
@@ -39,6 +39,14 @@ ROUTES = [
     web.get("/me/{token}", manage.show),
     web.post("/me/{token}", manage.act),
     web.get("/me/{token}/confirmed/{slug}", manage.confirmed),
+    web.get("/me/{token}/address", rights.address_page),
+    web.post("/me/{token}/address", rights.ask_address),
+    web.get("/me/{token}/restrict", rights.restrict_page),
+    web.post("/me/{token}/restrict", rights.restrict),
+    web.get("/me/{token}/erase", rights.erase_page),
+    web.post("/me/{token}/erase", rights.erase),
+    web.get("/address/{token}", rights.moving_page),
+    web.post("/address/{token}", rights.move),
     web.get("/archive", archive.everything),
     web.get("/archive/{slug}", archive.series),
     web.get(r"/archive/{slug}/{number:[1-9]\d{0,8}}", archive.issue),

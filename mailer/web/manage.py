@@ -5,7 +5,7 @@ from datetime import datetime
 
 from aiohttp import web
 
-from mailer import newsletters, render, subscriptions
+from mailer import address, newsletters, render, subscriptions
 from mailer.consent import SUBJECT, Event
 from mailer.db import Connection
 from mailer.errors import Invalid, Refusal, Unknown
@@ -18,13 +18,14 @@ from mailer.web.forms import Fields
 
 @dataclass(frozen=True)
 class Entry:
-    """One consent event as the page tells it."""
+    """One consent event as the page tells it; `restricted`: what it became, if that changed."""
 
     type: str
     at: datetime
     newsletter: str | None
     notice: str | None
     channel: str | None
+    restricted: bool | None
 
 
 async def show(request: web.Request) -> web.Response:
@@ -45,7 +46,8 @@ async def render_own(request: web.Request, fault: Refusal | None) -> web.Respons
         status=422 if fault else 200,
         speak=own.subscriber.language,
         token=token(request),
-        masked=masked(own.address.given),
+        masked=address.masked(own.address.given),
+        restricted=own.subscriber.restricted_at,
         held=own.subscriptions,
         others=others(own, everything),
         record=[entry(event) for event in own.record],
@@ -63,12 +65,6 @@ def unknown(request: web.Request) -> web.Response:
     return page.answer(request, "public/unknown.html", status=404)
 
 
-def masked(email: str) -> str:
-    """Enough to know one's own address by, too little for who looks over a shoulder."""
-    local, _, domain = email.rpartition("@")
-    return f"{local[:1]}…\N{WORD JOINER}@{domain}"
-
-
 def others(own: Own, everything: list[Newsletter]) -> list[Newsletter]:
     """What else there is."""
     held = {f.newsletter.slug for f in own.subscriptions if f.subscription.state != "left"}
@@ -83,6 +79,7 @@ def entry(event: Event) -> Entry:
         content["newsletter"],
         (content["notice"] or {}).get("id"),
         content["evidence"].get("channel"),
+        content["evidence"].get("to", {}).get("restricted"),
     )
 
 

@@ -26,7 +26,8 @@ create table address_change (
     language   text not null,
     actor      text not null,
     asked_at   timestamptz not null default now(),  -- binds the link
-    expires_at timestamptz not null
+    expires_at timestamptz not null,
+    confirmed_at timestamptz                      -- it is theirs, and moved
 );
 create index address_change_handle on address_change (handle);
 create index address_change_lookup on address_change (lookup);
@@ -42,11 +43,3 @@ create index subscription_left on subscription (left_at) where state = 'left';
 create index subject_erased on subject (erased_at) where erased_at is not null;
 create index outbox_letters_settled on outbox (settled_at)
     where digest is null and state <> 'waiting';
-
--- How the mails of a digest ended, once their rows are gone.
-create table digest_count (
-    digest integer not null references digest on delete cascade,
-    state  text not null check (state in ('sent', 'failed', 'dropped')),
-    count  bigint not null check (count > 0),
-    primary key (digest, state)
-);
