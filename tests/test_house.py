@@ -30,7 +30,7 @@ LADDER = (
         "retention",
         "smtp",
     ),
-    ("delivery", "editions", "web.forms", "web.guard", "web.page"),
+    ("delivery", "editions", "processing", "web.forms", "web.guard", "web.page"),
     (
         "web.archive",
         "web.health",
