@@ -18,7 +18,7 @@ SQL = db.statements("outbox")
 CHANNEL = "mailer"
 """NOTIFY on it wakes the workers; the payload says for what."""
 
-Kind: TypeAlias = Literal["confirm", "already", "digest", "address"]
+Kind: TypeAlias = Literal["confirm", "already", "digest", "renew", "address"]
 STATES = ("waiting", "sent", "failed", "dropped")
 
 
@@ -64,7 +64,7 @@ async def put_digest(conn: Connection, digest: int) -> int:
     return added
 
 
-async def wake(conn: Connection, what: Literal["request", "outbox"]) -> None:
+async def wake(conn: Connection, what: Literal["request", "outbox", "renewal"]) -> None:
     await conn.execute(SQL.wake, CHANNEL, what)
 
 
@@ -86,6 +86,11 @@ async def attest(conn: Connection, id_: int) -> None:
 async def drop(conn: Connection, ids: Sequence[int]) -> None:
     """Mails that nobody wants any more."""
     await conn.execute(SQL.drop, list(ids))
+
+
+async def drop_renewals(conn: Connection, newsletter: int) -> None:
+    """A renewal is over: what still waits to ask its readers never goes."""
+    await conn.execute(SQL.drop_renewals, newsletter)
 
 
 async def settle(

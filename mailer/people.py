@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from mailer import address, consent, subscribers, subscriptions, suppressions
+from mailer import address, consent, notices, subscribers, subscriptions, suppressions
 from mailer.consent import Actor
 from mailer.db import Connection
 from mailer.errors import Unknown
@@ -54,6 +54,9 @@ async def export(conn: Connection, keys: Vault, own: Own, *, actor: Actor) -> Ma
     await consent.record(conn, own.subscriber.subject(keys), "subject.exported", actor=actor)
     fresh = await subscriptions.own(conn, keys, own.subscriber)
     suppressed = await suppressions.reason(conn, keys, own.address)
+    shown = await notices.named(
+        conn, [event.content["notice"]["id"] for event in fresh.record if event.content["notice"]]
+    )
     return {
         "subject": str(fresh.subscriber.id),
         "email": fresh.address.given,
@@ -61,7 +64,7 @@ async def export(conn: Connection, keys: Vault, own: Own, *, actor: Actor) -> Ma
         "restricted_at": stamp(fresh.subscriber.restricted_at),
         "suppressed": suppressed,
         "subscriptions": [describe(found) for found in fresh.subscriptions],
-        "notices": {found.notice.id: found.notice.wording for found in fresh.subscriptions},
+        "notices": {id_: notices.content(notice) for id_, notice in shown.items()},
         "events": [event.content for event in fresh.record],
     }
 

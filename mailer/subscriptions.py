@@ -3,6 +3,7 @@
     request   what a form left            (web: one sealed row, the same work for everyone)
     admit     request → asked, or nothing (worker)
     confirm   pending → confirmed         (the button behind the mailed link)
+    renew     confirmed, under newer words
     refuse    pending → forgotten         ("this was not me")
     leave     pending, confirmed → left   (one click; never expires)
     lapse     pending → forgotten         (nobody answered in time)
@@ -346,6 +347,12 @@ async def take(conn: Connection, keys: Vault, text: str, purpose: Purpose) -> Fo
     return await look(conn, keys, text, purpose) if locked else None
 
 
+async def locked(conn: Connection, keys: Vault, subscription: int) -> Found | None:
+    """By its id; nobody else changes it until this transaction ends. None: it is gone."""
+    row = await db.first(conn, Subscription, SQL.lock, subscription)
+    return await open_subscription(conn, keys, row) if row is not None else None
+
+
 Outcome: TypeAlias = Literal["confirmed", "already", "expired", "unknown"]
 
 
@@ -367,6 +374,14 @@ async def confirm(
     said = {**evidence, "cadence": subscription.cadence, "seconds_since_mailed": waited}
     await record(conn, found, "consent.confirmed", said)
     return "confirmed", found
+
+
+async def renew(
+    conn: Connection, found: Found, notice: Notice, evidence: Mapping[str, Any]
+) -> None:
+    """Somebody confirmed (and locked) agrees to a newer version of the words."""
+    await conn.execute(SQL.renew, found.subscription.id, notice.id)
+    await record(conn, replace(found, notice=notice), "consent.renewed", evidence)
 
 
 async def ask_again(conn: Connection, keys: Vault, text: str, confirm_hours: int) -> None:
@@ -576,8 +591,7 @@ async def mailed(
     evidence: Mapping[str, Any],
 ) -> bool:
     """Keep it on record; False: the person was forgotten in the meantime, and stays so."""
-    row = await db.first(conn, Subscription, SQL.lock, subscription)
-    found = await open_subscription(conn, keys, row) if row else None
+    found = await locked(conn, keys, subscription)
     if found is not None:
         await record(conn, found, type_, evidence, SYSTEM)
     return found is not None

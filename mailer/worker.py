@@ -4,12 +4,13 @@
     letters      mails to one person; on connections of their own, so digests never hold them up
     digests      mails of the digests being sent
     feeds        polls those that are due
+    renewals     asks readers to agree to newer words; who did not answer in time leaves
     journal      writes down who was erased, for the day when a backup is restored
     sweep        deletes what has had its time
     keep house   says that it lives, frees what silent workers hold, ends digests that are done
 
-PostgreSQL's NOTIFY wakes admit, letters and digests at once; without it they look every few
-seconds. On `stop` each loop finishes its step: what is on the wire is settled.
+PostgreSQL's NOTIFY wakes admit, letters, digests and renewals at once; without it they look every
+few seconds. On `stop` each loop finishes its step: what is on the wire is settled.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from mailer import (
     fetch,
     keys,
     outbox,
+    renewals,
     retention,
     smtp,
     subscriptions,
@@ -50,9 +52,18 @@ LETTER_CONNECTIONS = 2
 FEEDS_AT_ONCE = 8
 LOOK_SECONDS = 5.0
 FEED_SECONDS = 15.0
+RENEW_SECONDS = 15.0
+RENEW_AT_ONCE = 100
 JOURNAL_SECONDS = 5.0
 SWEEP_SECONDS = 1800.0
 BEAT_SECONDS = 3.0
+
+WOKEN = {
+    "request": ("request",),
+    "outbox": ("letters", "digests"),
+    "renewal": ("renewals",),
+}
+"""Which loops a NOTIFY wakes, by its payload."""
 
 Step = Callable[[], Awaitable[bool]]
 
@@ -88,6 +99,7 @@ class Worker:
             loops.create_task(self.repeat(to_people.step, wake["letters"], LOOK_SECONDS))
             loops.create_task(self.repeat(to_readers.step, wake["digests"], LOOK_SECONDS))
             loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
+            loops.create_task(self.repeat(self.renew, wake["renewals"], RENEW_SECONDS))
             loops.create_task(self.repeat(self.journal, asyncio.Event(), JOURNAL_SECONDS))
             loops.create_task(self.repeat(self.forget_again, asyncio.Event(), SWEEP_SECONDS))
             loops.create_task(self.repeat(self.sweep, asyncio.Event(), SWEEP_SECONDS))
@@ -127,7 +139,7 @@ class Worker:
     @asynccontextmanager
     async def woken(self) -> AsyncIterator[dict[str, asyncio.Event]]:
         """Events that NOTIFY sets; listening starts anew when its connection is lost."""
-        wake = {name: asyncio.Event() for name in ("request", "letters", "digests")}
+        wake = {name: asyncio.Event() for name in ("request", "letters", "digests", "renewals")}
         listening = asyncio.create_task(self.listen(wake))
         try:
             yield wake
@@ -138,7 +150,7 @@ class Worker:
 
     async def listen(self, wake: dict[str, asyncio.Event]) -> None:
         def heard(*notification: object) -> None:
-            for name in ("request",) if notification[-1] == "request" else ("letters", "digests"):
+            for name in WOKEN.get(str(notification[-1]), ()):
                 wake[name].set()
 
         while True:
@@ -169,6 +181,13 @@ class Worker:
         fetched = await fetch.fetch(self.feeds, feed)
         async with self.pool.acquire() as conn, conn.transaction():
             await feeds.store(conn, feed, fetched)
+
+    async def renew(self) -> bool:
+        async with self.pool.acquire() as conn, conn.transaction():
+            asked = await renewals.ask(conn, RENEW_AT_ONCE)
+        async with self.pool.acquire() as conn, conn.transaction():
+            ended = await renewals.end(conn, self.keys, RENEW_AT_ONCE)
+        return bool(asked or ended == RENEW_AT_ONCE)
 
     async def beat(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():

@@ -93,6 +93,11 @@ update outbox set attested = true where id = $1;
 update outbox set state = 'dropped', worker = null, settled_at = now()
 where id = any ($1::bigint[]) and state = 'waiting';
 
+-- name: drop_renewals
+update outbox o set state = 'dropped', settled_at = now()
+from subscription s
+where o.subscription = s.id and s.newsletter = $1 and o.kind = 'renew' and o.state = 'waiting';
+
 -- name: settle
 -- Also when somebody else holds it by now: what was sent was sent.
 update outbox set state = $2, worker = null, reply = $3, settled_at = now()
@@ -107,11 +112,18 @@ update outbox set worker = null, due_at = now() + $2::interval, attempts = attem
 where id = any ($1::bigint[]) and state = 'waiting';
 
 -- name: forget_settled
+-- But for letters that a running renewal asks about: who never got one does not lapse.
 with gone as (
     delete from outbox
     where id in (
         select id from outbox
         where digest is null and state <> 'waiting' and settled_at <= now() - make_interval(days => $1)
+          and not exists (
+              select from renewal_asked a
+              join renewal r on r.id = a.renewal
+              where outbox.kind = 'renew' and a.subscription = outbox.subscription
+                and r.ended_at is null
+          )
         limit $2
         for update skip locked
     )

@@ -69,6 +69,9 @@ update subscription
 set state = 'confirmed', confirmed_at = now(), mailed_at = null, unanswered = 0
 where id = $1;
 
+-- name: renew
+update subscription set notice = $2, mailed_at = null where id = $1;
+
 -- name: speak
 -- The language of the letters that are not about one newsletter.
 update subscriber set language = $2 where id = $1;

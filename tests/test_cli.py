@@ -17,6 +17,7 @@ from mailer.cli import ROOMS
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 PYTHON = (sys.executable, "-m", "mailer")
+KEY = pyrage.x25519.Identity.generate()
 
 NOTICE = (
     "--wording", "Yes, write to me.", "--controller", "Example Rights Watch",
@@ -36,9 +37,11 @@ def mailer(database_url: str, tmp_path: Path) -> Run:
         "MAILER_SECRET_KEY": vault.new_master(),
     }
 
-    def run(*args: str, given: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *args: str, given: str = "", command: Sequence[str] = PYTHON, **more: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            (*PYTHON, *args), input=given, env={**environ, **more}, cwd=tmp_path,
+            (*command, *args), input=given, env={**environ, **more}, cwd=tmp_path,
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
@@ -90,6 +93,29 @@ def test_the_road_by_command_from_newsletter_to_preview(mailer: Run, tmp_path: P
     assert "Order No. 660" in (tmp_path / "out" / "weekly-1-en.txt").read_text()
     assert json.loads(done(mailer("digest", "status", "weekly", "1", "--json")))["state"] == "draft"
     assert done(mailer("consent", "verify")).startswith("2 events")
+
+
+def test_versions_of_a_notice_are_told_apart_and_readers_asked_to_renew(mailer: Run) -> None:
+    set_up(mailer)
+    old = json.loads(done(mailer("notice", "list", "--json")))[0]
+    newer = ("--wording", "Yes, write to me weekly.", *NOTICE[2:])
+    new = json.loads(done(mailer("notice", "add", "--language", "en", *newer, "--json")))
+    told = done(mailer("notice", "diff", old["id"], new["id"]))
+    assert told == "wording:\n  Yes, write to me{+ weekly+}.\n\n"
+    assert "They say the same" in done(mailer("notice", "diff", old["id"], old["id"]))
+    shown = json.loads(done(mailer("notice", "show", old["id"], "--json")))
+    assert (shown["current"], shown["confirmed"]) == (False, 0)
+    for args, status, said in (
+        (("weekly", "--until", "2020-01-01"), 1, "at least 7 days"),
+        (("weekly", "--until", "2099-01-01"), 1, "agreed to current words"),
+        (("weekly", "--stop"), 1, "No renewal of weekly is running"),
+        (("weekly",), 2, "--until"),
+        (("nosuch", "--until", "2099-01-01"), 1, "no newsletter nosuch"),
+    ):
+        refused = mailer("notice", "renew", *args)
+        assert refused.returncode == status
+        assert said in refused.stderr
+    assert json.loads(done(mailer("notice", "renewals", "--json"))) == []
 
 
 def test_people_are_imported_shown_suppressed_and_erased(mailer: Run, tmp_path: Path) -> None:
@@ -147,13 +173,27 @@ def test_an_export_that_fails_leaves_no_file_and_no_entry(mailer: Run, tmp_path:
     assert done(mailer("consent", "export", "--type", "staff.exported")).count("\n") == 1
 
 
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_disk_that_fills_is_said_and_leaves_nothing(
+    mailer: Run, tmp_path: Path, encrypted: bool
+) -> None:
+    set_up(mailer)
+    options = ("--encrypt-to", str(KEY.to_public())) if encrypted else ()
+    full = ("bash", "-c", 'ulimit -f 0; exec "$@"', "bash", *PYTHON)
+    out = tmp_path / "consent.csv"
+    refused = mailer("consent", "export", "--out", str(out), *options, command=full)
+    assert refused.returncode == 1
+    assert refused.stderr == f"{out} can't be written: File too large.\n"
+    assert list(tmp_path.glob("*consent.csv*")) == []
+    assert done(mailer("consent", "export", "--type", "staff.exported")).count("\n") == 1
+
+
 def test_an_encrypted_export_is_read_by_its_recipient_alone(mailer: Run, tmp_path: Path) -> None:
     set_up(mailer)
-    key = pyrage.x25519.Identity.generate()
     out = tmp_path / "consent.csv.age"
-    done(mailer("consent", "export", "--out", str(out), "--encrypt-to", str(key.to_public())))
+    done(mailer("consent", "export", "--out", str(out), "--encrypt-to", str(KEY.to_public())))
     assert b"notice.published" not in out.read_bytes()
-    opened = pyrage.decrypt(out.read_bytes(), [key]).decode()
+    opened = pyrage.decrypt(out.read_bytes(), [KEY]).decode()
     assert [row["type"] for row in csv.DictReader(opened.splitlines())] == ["notice.published"] * 2
     shown = done(mailer("consent", "export", "--format", "jsonl", "--type", "staff.exported"))
     assert json.loads(shown)["evidence"]["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()

@@ -181,7 +181,8 @@ async def test_what_was_stopped_can_be_lifted_and_letters_go_out_again(here: Her
         await here.client.post(f"{me}/restrict", data={"action": action})
         assert said in await (await here.client.get(f"{me}/restrict")).text()
     assert (await events(here, ANNA)).count("consent.updated") == 2
-    assert "You allowed us to use your data again" in await (await here.client.get(me)).text()
+    record = await (await here.client.get(f"{me}/record")).text()
+    assert "You allowed us to use your data again" in record
 
 
 async def test_whoever_is_left_alone_may_still_leave_and_be_erased(here: Here) -> None:  # noqa: F811

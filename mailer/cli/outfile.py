@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -53,25 +53,27 @@ class Outfile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.file.close()
+        with suppress(OSError):  # what could not be written is not wanted any more
+            self.file.close()
         if self.out is not None:
             Path(self.file.name).unlink(missing_ok=True)
 
     @contextmanager
     def writing(self) -> Iterator[Callable[[str], object]]:
         """Takes text; when it ends, all of it is in the file."""
+        if self.recipients:
+            with self.encrypting() as pipe:
+                yield lambda text: pipe.write(text.encode())
+        else:
+            yield lambda text: self.write(text.encode())
         with self.sayable():
-            if self.recipients:
-                with self.encrypting() as pipe:
-                    yield lambda text: pipe.write(text.encode())
-            else:
-                yield lambda text: self.write(text.encode())
             self.file.flush()
             os.fsync(self.file.fileno())
 
     def write(self, data: bytes) -> int:
-        self.digest.update(data)
-        return self.file.write(data)
+        with self.sayable():
+            self.digest.update(data)
+            return self.file.write(data)
 
     def flush(self) -> None:
         """Whoever encrypts wants a file that has it."""
@@ -94,8 +96,8 @@ class Outfile:
         try:
             with os.fdopen(given, "wb", PIECE_BYTES) as pipe:
                 yield pipe
-        except BrokenPipeError:
-            assert failed, "the thread ends early only when it fails"
+        except BrokenPipeError:  # the thread has failed: said below
+            pass
         finally:
             thread.join()
         if failed:
@@ -122,7 +124,7 @@ class Outfile:
         """A full disk or a folder that is not there, in one sentence."""
         try:
             yield
-        except BrokenPipeError:
+        except BrokenPipeError:  # nobody reads the screen any more
             raise
         except OSError as error:
             raise Refusal(

@@ -37,6 +37,22 @@ alter table outbox drop constraint outbox_kind_check;
 alter table outbox add constraint outbox_kind_check
     check (kind in ('confirm', 'already', 'digest', 'renew', 'address'));
 
+-- Nothing changes for who is restricted: neither do they lapse for want of an answer.
+create or replace view renewal_overdue as
+    select a.renewal, a.subscription, a.notice, a.asked_at, r.answer_by
+    from renewal r
+    join renewal_asked a on a.renewal = r.id
+    join subscription s on s.id = a.subscription
+    join subscriber p on p.id = s.subscriber
+    where r.ended_at is null and r.answer_by <= now() and a.outcome is null
+      and s.state = 'confirmed' and s.confirmed_at < a.asked_at
+      and p.restricted_at is null
+      and not exists (
+          select from outbox o
+          where o.subscription = a.subscription and o.kind = 'renew'
+            and o.created_at >= a.asked_at and o.state <> 'sent'
+      );
+
 -- RETENTION --------------------------------------------------------------------------------------
 
 create index subscription_left on subscription (left_at) where state = 'left';
