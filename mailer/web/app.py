@@ -27,7 +27,7 @@ from mailer.web import (
     rights,
 )
 
-log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 ACCESS = logging.getLogger("mailer.web.access")
 SHUTDOWN_SECONDS = 10
 
@@ -131,9 +131,9 @@ async def said(pool: Pool, vault: Vault) -> AsyncIterator[None]:
                 async with pool.acquire() as conn, conn.transaction():
                     await keys.beat(conn, vault, process, "web")
             except Misconfigured as error:
-                log.error("%s", error)
+                LOG.error("%s", error)
             except page.LOST:
-                log.warning("the database does not answer; asking again soon")
+                LOG.warning("the database does not answer; asking again soon")
             await asyncio.sleep(keys.BEAT_SECONDS)
 
     beating = asyncio.create_task(beat())
