@@ -5,13 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from mailer import config, processing
+from mailer import config, processing, subjects
 from mailer.config import Settings
 from mailer.db import Connection
 from mailer.processing import Record
-from mailer.vault import Vault
-from tests import world
-from tests.test_cli import Run, done, mailer, set_up  # noqa: F401 - a fixture
+from mailer.vault import Vault, new_master
+from tests import commands, world
 
 
 async def record(conn: Connection, settings: Settings, **given: object) -> Record:
@@ -90,9 +89,11 @@ async def test_what_is_missing_is_said(conn: Connection, settings: Settings) -> 
     assert "Pages are reached over TLS" in said(secure.measures)
 
 
-def test_by_command_as_a_document_and_as_json(mailer: Run) -> None:  # noqa: F811 - the fixture
-    set_up(mailer)
-    assert done(mailer("consent", "processing")).startswith("# Record of processing activities")
-    made = json.loads(done(mailer("consent", "processing", "--json")))
+async def test_by_command_as_a_document_and_as_json(conn: Connection, settings: Settings) -> None:
+    key = new_master()
+    await world.make(conn, await subjects.open_vault(conn, key))
+    text = await commands.done(settings, key, "consent", "processing")
+    assert text.startswith("# Record of processing activities")
+    made = json.loads(await commands.done(settings, key, "consent", "processing", "--json"))
     assert [each["newsletter"] for each in made["in_force"]] == ["weekly", "weekly"]
-    assert made["purposes"] == ["the digest"]
+    assert made["purposes"] == ["sending the digest"]

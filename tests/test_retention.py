@@ -2,11 +2,13 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from mailer import (
     address,
+    config,
     consent,
     limits,
     outbox,
@@ -17,13 +19,13 @@ from mailer import (
     subscribers,
     subscriptions,
 )
-from mailer.config import Settings
+from mailer.config import Settings, Source
 from mailer.consent import SUBJECT
 from mailer.db import Connection, Pool
+from mailer.errors import Misconfigured
 from mailer.retention import Terms
-from mailer.vault import Vault
-from tests import world
-from tests.test_cli import Run, done, mailer, set_up  # noqa: F401 - a fixture
+from mailer.vault import Vault, new_master
+from tests import commands, world
 from tests.test_whole_road import until, working
 from tests.world import ANNA, BORIS, HOURS, VERA
 
@@ -200,19 +202,27 @@ async def test_a_worker_sweeps_without_being_asked(
         await until(gone, seconds=60)
 
 
-def test_by_command_a_dry_run_lists_and_deletes_nothing(mailer: Run) -> None:  # noqa: F811 - the fixture
-    set_up(mailer)
-    listed = json.loads(done(mailer("retention", "--dry-run", "--json")))
-    assert [row["what"] for row in listed] == [
-        "requests", "unconfirmed subscriptions", "new addresses", "people who left",
-        "settled mails", "counts of forms",
-    ]  # fmt: skip
-    assert all(row["due"] == 0 and row["next"] is None for row in listed)
-    assert "nothing has had its time" in done(mailer("retention"))
+async def test_by_command_a_dry_run_lists_and_deletes_nothing(
+    conn: Connection, settings: Settings
+) -> None:
+    key = new_master()
+    keys = await subjects.open_vault(conn, key)
+    weekly = await world.make(conn, keys)
+    await world.ask(conn, keys, weekly.wish(ANNA))
+    await late(conn)
+    listed = json.loads(await commands.done(settings, key, "retention", "--dry-run", "--json"))
+    assert {row["what"]: row["due"] for row in listed} == {
+        "requests": 0, "unconfirmed subscriptions": 1, "new addresses": 0, "people who left": 0,
+        "settled mails": 0, "counts of forms": 0,
+    }  # fmt: skip
+    assert await known(conn, keys, ANNA)
+    said = await commands.done(settings, key, "retention")
+    assert said == "Deleted: 1 unconfirmed subscriptions.\n"
+    assert not await known(conn, keys, ANNA)
+    assert "nothing has had its time" in await commands.done(settings, key, "retention")
 
 
 @pytest.mark.parametrize("given", ["-1", "36501", "soon"])
-def test_proof_days_are_days(mailer: Run, given: str) -> None:  # noqa: F811 - the fixture
-    refused = mailer("retention", "--dry-run", MAILER_PROOF_DAYS=given)
-    assert refused.returncode == 1
-    assert "MAILER_PROOF_DAYS must be a whole number of days" in refused.stderr
+def test_proof_days_are_days(tmp_path: Path, given: str) -> None:
+    with pytest.raises(Misconfigured, match="MAILER_PROOF_DAYS must be a whole number of days"):
+        config.read(Source({"MAILER_PROOF_DAYS": given}), tmp_path, dev=False)

@@ -1,8 +1,6 @@
 """One's own page: another address, being left alone, being forgotten, without staff or script."""
 
-import asyncio
 import re
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -21,8 +19,7 @@ from mailer import (
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.vault import new_master
-from tests import site, world
-from tests.test_cli import Run, done, mailer  # noqa: F401 - a fixture
+from tests import commands, site, world
 from tests.test_delivery import Post
 from tests.test_pages import NOBODY, Here, here  # noqa: F401 - a fixture
 from tests.test_rectification import link
@@ -224,26 +221,24 @@ async def test_the_button_forgets_the_person_at_once(here: Here, never_again: bo
 # by command
 
 
-def test_nobody_is_corrected_restricted_or_erased_who_is_not_known(mailer: Run) -> None:  # noqa: F811
-    for command in ("correct", "restrict", "unrestrict", "erase"):
-        more = (NEW,) if command == "correct" else ("--yes",) if command == "erase" else ()
-        refused = mailer("person", command, ANNA, *more)
-        assert refused.returncode == 1
-        assert "Nobody with this address is known." in refused.stderr
-
-
-async def test_staff_answer_a_known_person_by_command(
-    conn: Connection,
-    mailer: Run,  # noqa: F811
-    tmp_path: Path,
+@pytest.mark.parametrize("command", ["correct", "restrict", "unrestrict", "erase"])
+async def test_nobody_is_served_by_command_who_is_not_known(
+    settings: Settings, command: str
 ) -> None:
+    more = {"correct": (NEW,), "erase": ("--yes",)}.get(command, ())
+    refused = await commands.run(settings, new_master(), "person", command, ANNA, *more)
+    assert refused.returncode == 1
+    assert "Nobody with this address is known." in refused.stderr
+
+
+async def test_staff_answer_a_known_person_by_command(conn: Connection, settings: Settings) -> None:
     key = new_master()
     keys = await subjects.open_vault(conn, key)
     weekly = await world.make(conn, keys)
     await world.confirmed(conn, keys, weekly.wish(ANNA))
 
     async def run(*args: str) -> str:
-        return done(await asyncio.to_thread(mailer, "person", *args, MAILER_SECRET_KEY=key))
+        return await commands.done(settings, key, "person", *args)
 
     await run("restrict", ANNA)
     assert (await people.find(conn, keys, ANNA)).subscriber.restricted_at is not None
@@ -256,5 +251,5 @@ async def test_staff_answer_a_known_person_by_command(
     assert record[-1].content["evidence"]["asked_by"].startswith("staff:")
     subject = (await people.find(conn, keys, NEW)).subscriber.id
     await run("erase", NEW, "--yes")
-    assert list(erasures.read(erasures.file(tmp_path))) == [subject]
+    assert list(erasures.read(erasures.file(settings.data_dir))) == [subject]
     assert "1 erasures in the journal, 0 erased again" in await run("replay")
