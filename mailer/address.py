@@ -44,6 +44,12 @@ def normal(found: ValidatedEmail) -> str:
     return f"{local}@{found.ascii_domain}".lower()
 
 
+def masked(given: str) -> str:
+    """Enough to know one's own address by, too little for who looks over a shoulder."""
+    local, _, domain = given.rpartition("@")
+    return f"{local[:1]}…\N{WORD JOINER}@{domain}"
+
+
 def wire(given: str) -> str:
     """The address as mail servers take it: the domain in ASCII. Raises Invalid."""
     local, _, domain = given.rpartition("@")

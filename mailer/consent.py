@@ -39,17 +39,20 @@ Type: TypeAlias = Literal[
     "confirmation.accepted",
     "confirmation.failed",
     "consent.confirmed",
+    "consent.expired",
     "consent.refused",
     "consent.expired",
     "consent.updated",
     "consent.renewed",
     "consent.withdrawn",
+    "address.changed",
     "subject.imported",
     "subject.exported",
     "subject.erased",
     "staff.viewed",
     "staff.exported",
     "notice.published",
+    "key.rotated",
 ]
 TYPES: tuple[Type, ...] = get_args(Type)
 

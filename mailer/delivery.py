@@ -28,6 +28,7 @@ from mailer import (
     newsletters,
     notices,
     outbox,
+    rectification,
     render,
     renewals,
     subscribers,
@@ -56,6 +57,7 @@ JITTER = 0.2
 PATIENCE = {
     "confirm": timedelta(hours=4),
     "already": timedelta(hours=4),
+    "address": timedelta(hours=4),
     "renew": timedelta(hours=48),
     "digest": timedelta(hours=48),
 }
@@ -133,9 +135,9 @@ class Delivery:
     async def take(self, conn: Connection) -> tuple[list[Ready], float]:
         """Mails still wanted, and the seconds to wait for their turn."""
         claimed = await self.claim(conn, self.worker, self.connections * MAILS_A_CONNECTION)
-        opened = [self.open(mail) for mail in claimed]
+        opened = [self.open(mail) for mail in claimed if mail.wanted]
         barred = await suppressions.among(conn, self.keys, [to for _, _, to in opened])
-        wanted = [o for o in opened if o[0].wanted and o[2].normal not in barred]
+        wanted = [o for o in opened if o[2].normal not in barred]
         kept = {mail.id for mail, _, _ in wanted}
         await outbox.drop(conn, [mail.id for mail in claimed if mail.id not in kept])
         found = [await self.composed(conn, *each) for each in wanted]
@@ -159,7 +161,8 @@ class Delivery:
 
     def open(self, mail: Claimed) -> tuple[Claimed, Subject, Address]:
         subject = self.keys.unwrap(mail.subscriber, mail.dek)
-        return mail, subject, subscribers.open_address(subject, mail.address)
+        place = rectification.PLACE if mail.kind == "address" else subscribers.PLACE
+        return mail, subject, subscribers.open_address(subject, mail.address, place)
 
     async def turn(self, conn: Connection, many: int) -> float:
         if self.settings.rate is None or not many:
@@ -198,6 +201,8 @@ class Delivery:
             return letters.edition(self.settings, newsletter, digest, edition)
         if mail.kind == "already":
             return letters.already(self.settings, newsletter, language)
+        if mail.kind == "address":
+            return letters.address(self.settings, newsletter, language)
         notice = await notices.find(conn, asked.notice if asked else mail.notice)
         if asked is not None:
             return letters.renew(self.settings, newsletter, notice, language, asked.answer_by)
@@ -344,8 +349,14 @@ def tokens_of(ready: Ready) -> dict[Purpose, Token]:
         )
         for purpose in purposes
     }
-    manage = vault.proof(ready.subject, "manage", str(mail.subscriber))
-    return {**tokens, "manage": Token(mail.subscriber_handle, manage)}
+    bound = subscribers.bound_to(mail.subscriber, mail.subscriber_handle)
+    manage = vault.proof(ready.subject, "manage", bound)
+    moving = rectification.bound_to(mail.subscriber, mail.asked_at)
+    return {
+        **tokens,
+        "manage": Token(mail.subscriber_handle, manage),
+        "address": Token(mail.handle, vault.proof(ready.subject, "address", moving)),
+    }
 
 
 def delay(attempts: int) -> timedelta:

@@ -18,7 +18,7 @@ SQL = db.statements("outbox")
 CHANNEL = "mailer"
 """NOTIFY on it wakes the workers; the payload says for what."""
 
-Kind: TypeAlias = Literal["confirm", "already", "digest", "renew"]
+Kind: TypeAlias = Literal["confirm", "already", "digest", "renew", "address"]
 STATES = ("waiting", "sent", "failed", "dropped")
 
 
@@ -27,7 +27,8 @@ class Claimed:
     """A mail taken, and what is needed to compose it; `dek` wrapped, `address` sealed.
 
     `attested`: whether the consent record has it already that it was mailed. `wanted`: whether its
-    subscription is still in the state that the mail was put for.
+    subscription is still in the state that the mail was put for. Of a letter to a new address,
+    `address`, `language`, `handle` and `asked_at` are those of the change (`rectification`).
     """
 
     id: int
@@ -107,6 +108,19 @@ async def defer(conn: Connection, id_: int, delay: timedelta, reply: str | None)
 async def release(conn: Connection, ids: Sequence[int], delay: timedelta) -> None:
     """Give mails back that were not tried; it costs them no attempt."""
     await conn.execute(SQL.release, list(ids), delay)
+
+
+async def forget_settled(conn: Connection, days: int, limit: int) -> int:
+    """Delete letters that were settled so many days ago, a batch at a time; how many."""
+    forgotten: int = await conn.fetchval(SQL.forget_settled, days, limit)
+    return forgotten
+
+
+async def settled_due(conn: Connection, days: int) -> tuple[int, datetime | None]:
+    """How many that would be at present, and when it is the next one's time."""
+    row = await conn.fetchrow(SQL.settled_due, days)
+    assert row is not None, "it counts"
+    return row["due"], row["next"]
 
 
 async def progress(conn: Connection, digest: int) -> Mapping[str, int]:

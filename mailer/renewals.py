@@ -133,7 +133,7 @@ async def end(conn: Connection, keys: Vault, limit: int) -> int:
             "asked_at": consent.timestamp(asked.asked_at),
             "answer_by": consent.timestamp(asked.answer_by),
         }
-        await subscriptions.lapse(conn, found, evidence)
+        await subscriptions.lapse(conn, keys, found, evidence)
         await settle(conn, asked, "expired")
     if len(overdue) < limit:
         for ended in await conn.fetch(SQL.end_done):

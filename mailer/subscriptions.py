@@ -244,6 +244,8 @@ async def ask(
     conn: Connection, keys: Vault, subscriber: Subscriber, choice: Choice, confirm_hours: int
 ) -> None:
     """Ask the person to confirm, as often as is decent; a confirmed one is told so instead."""
+    if subscriber.restricted_at is not None:
+        return
     subscription = await place(conn, subscriber, choice, confirm_hours)
     if subscription.mailed_at is not None and not await may_mail(conn, subscription):
         return
@@ -312,14 +314,20 @@ async def look(conn: Connection, keys: Vault, text: str, purpose: Purpose) -> Fo
         return None
     for subscription in await db.fetch(conn, Subscription, SQL.by_handle, token.handle):
         found = await open_subscription(conn, keys, subscription)
+        if found is None:
+            continue
         if token.proven_by(vault.proof(found.subject, purpose, subscription.bound_to(purpose))):
             return found
     return None
 
 
-async def open_subscription(conn: Connection, keys: Vault, subscription: Subscription) -> Found:
+async def open_subscription(
+    conn: Connection, keys: Vault, subscription: Subscription
+) -> Found | None:
+    """None: the person was erased since the subscription was read."""
     subscriber = await subscribers.get(conn, subscription.subscriber)
-    assert subscriber is not None, "subscriptions go with their subscriber"
+    if subscriber is None:
+        return None
     return Found(
         subscription,
         subscriber,
@@ -405,13 +413,15 @@ async def refuse(conn: Connection, keys: Vault, text: str, *, never_again: bool)
         await withdraw(conn, found, "page", SUBJECT)
     elif found.subscription.state == "pending":
         await record(conn, found, "consent.refused", {"never_again": never_again})
-        await forget(conn, found)
+        await forget(conn, keys, found, "refused", SUBJECT)
     if never_again:
         await end(conn, keys, own_, "page", "person", SUBJECT)
     return True
 
 
-async def forget(conn: Connection, found: Found) -> None:
+async def forget(
+    conn: Connection, keys: Vault, found: Found, cause: subscribers.Cause, actor: Actor
+) -> None:
     """Whoever never said yes leaves nothing behind; whoever once did, the proof of it."""
     subscription = found.subscription
     if subscription.confirmed_at is not None:
@@ -419,16 +429,16 @@ async def forget(conn: Connection, found: Found) -> None:
         return
     await conn.execute(SQL.remove, subscription.id)
     if not await of_subscriber(conn, subscription.subscriber):
-        await subscribers.erase(conn, subscription.subscriber)
+        await subscribers.erase(conn, keys, subscription.subscriber, cause, actor)
 
 
-async def lapse(conn: Connection, found: Found, evidence: Mapping[str, Any]) -> None:
+async def lapse(conn: Connection, keys: Vault, found: Found, evidence: Mapping[str, Any]) -> None:
     """There was no answer in time: what was asked, or agreed to, is at an end.
 
     `found` is locked, and pending or confirmed.
     """
     await record(conn, found, "consent.expired", evidence, SYSTEM)
-    await forget(conn, found)
+    await forget(conn, keys, found, "retention", SYSTEM)
 
 
 async def leave(conn: Connection, keys: Vault, text: str, channel: Channel) -> Found | None:
@@ -526,7 +536,7 @@ async def own(conn: Connection, keys: Vault, subscriber: Subscriber) -> Own:
     return Own(
         subscriber,
         subscriber.reach(keys),
-        [await open_subscription(conn, keys, place) for place in places],
+        [f for place in places if (f := await open_subscription(conn, keys, place)) is not None],
         await consent.of(conn, subscriber.subject(keys)),
     )
 

@@ -6,6 +6,8 @@
     feeds        polls those that are due
     renewals     asks readers to agree to newer words; who did not answer in time leaves
     seal         consent events → the log and its checkpoint; one worker at a time
+    journal      writes down who was erased, for the day when a backup is restored
+    sweep        deletes what has had its time
     keep house   says that it lives, frees what silent workers hold, ends digests that are done
 
 PostgreSQL's NOTIFY wakes admit, letters, digests and renewals at once; without it they look every
@@ -18,13 +20,26 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID, uuid4
 
 import asyncpg
 
-from mailer import digests, feeds, fetch, limits, outbox, renewals, smtp, subscriptions
+from mailer import (
+    digests,
+    erasures,
+    feeds,
+    fetch,
+    keys,
+    outbox,
+    renewals,
+    retention,
+    smtp,
+    subscriptions,
+)
 from mailer import log as consent_log
 from mailer.config import Settings
+from mailer.consent import SYSTEM
 from mailer.db import Connection, Pool
 from mailer.delivery import Claim, Delivery
 from mailer.errors import Unavailable
@@ -44,13 +59,12 @@ LOOK_SECONDS = 5.0
 FEED_SECONDS = 15.0
 RENEW_SECONDS = 15.0
 RENEW_AT_ONCE = 100
+JOURNAL_SECONDS = 5.0
+SWEEP_SECONDS = 1800.0
 BEAT_SECONDS = 3.0
 SEAL_AT_ONCE = 2000
 SEAL_SECONDS = 0.3
 """Between looks at what waits to be sealed: the log is at most a second behind."""
-
-FORGET_EVERY = 1200
-"""Beats between looking for counts that are out of date."""
 
 WOKEN = {
     "request": ("request",),
@@ -71,12 +85,13 @@ class Worker:
     keys: Vault
     stop: asyncio.Event
     id: UUID = field(default_factory=uuid4)
-    beats: int = 0
     objecting: str | None = None
+    journaled: datetime | None = None
     feeds: fetch.Session = field(init=False)
 
     async def run(self) -> None:
         """Work until `stop` is set."""
+        await self.forget_again()
         await self.beat()
         async with (
             self.road(LETTER_CONNECTIONS) as letters,
@@ -94,11 +109,15 @@ class Worker:
             loops.create_task(self.repeat(to_readers.step, wake["digests"], LOOK_SECONDS))
             loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
             loops.create_task(self.repeat(self.renew, wake["renewals"], RENEW_SECONDS))
+            loops.create_task(self.repeat(self.journal, asyncio.Event(), JOURNAL_SECONDS))
+            loops.create_task(self.repeat(self.forget_again, asyncio.Event(), SWEEP_SECONDS))
+            loops.create_task(self.repeat(self.sweep, asyncio.Event(), SWEEP_SECONDS))
             loops.create_task(self.repeat(self.beat, asyncio.Event(), BEAT_SECONDS))
             loops.create_task(self.repeat(self.seal, asyncio.Event(), SEAL_SECONDS))
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self.pool.acquire() as conn:
                 await outbox.bury(conn, self.id)
+                await keys.bury(conn, self.id)
 
     def road(self, connections: int) -> smtp.Road:
         return smtp.Road(self.settings.smtp, connections, name=self.settings.domain)
@@ -206,11 +225,31 @@ class Worker:
     async def beat(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():
             await outbox.beat(conn, self.id)
+            await keys.beat(conn, self.keys, self.id, "worker")
             await digests.finish_done(conn)
-            if self.beats % FORGET_EVERY == 0:
-                await limits.forget_old(conn)
-        self.beats += 1
         return False
+
+    async def forget_again(self) -> bool:
+        """Whom the journal names and a restored backup has brought back."""
+        for batch in erasures.batches(erasures.file(self.settings.data_dir)):
+            async with self.pool.acquire() as conn, conn.transaction():
+                gone = await erasures.replay(conn, self.keys, batch, actor=SYSTEM)
+            if gone:
+                log.warning("%d people were erased again: a backup had them back", len(gone))
+        return False
+
+    async def journal(self) -> bool:
+        async with self.pool.acquire() as conn:
+            self.journaled = await erasures.keep_up(conn, self.settings.data_dir, self.journaled)
+        return False
+
+    async def sweep(self) -> bool:
+        """One batch of what has had its time."""
+        async with self.pool.acquire() as conn, conn.transaction():
+            gone = await retention.sweep(conn, self.keys, retention.terms(self.settings))
+        if gone:
+            log.info("deleted what has had its time: %s", gone)
+        return bool(gone)
 
 
 @asynccontextmanager

@@ -21,7 +21,8 @@ select pg_notify($1, $2);
 
 -- name: claim_letters -> mailer.outbox.Claimed
 -- `skip locked`: workers never wait for each other. A confirmation is wanted while its subscription
--- is pending; "you are already subscribed" while it is confirmed.
+-- is pending; "you are already subscribed" while it is confirmed; "is this your new address?" while
+-- that is asked, and goes there, unless too many have asked to have their mail there.
 with taken as (
     update outbox o
     set worker = $1, attempts = o.attempts + 1
@@ -35,13 +36,24 @@ with taken as (
     returning o.*
 )
 select t.id, t.kind, t.digest, t.message, t.attempts, t.attested, t.created_at, t.subscription,
-       s.newsletter, s.language, s.notice, s.handle, s.asked_at,
-       s.state = case t.kind when 'confirm' then 'pending' else 'confirmed' end as wanted,
-       p.id as subscriber, p.handle as subscriber_handle, k.dek, p.address
+       s.newsletter, coalesce(c.language, s.language) as language, s.notice,
+       coalesce(c.handle, s.handle) as handle, coalesce(c.asked_at, s.asked_at) as asked_at,
+       p.restricted_at is null
+           and case t.kind
+                   when 'address' then c.expires_at > now() and c.confirmed_at is null and (
+                       select count(*) <= 3 from address_change o
+                       where o.lookup = c.lookup and o.asked_at > now() - interval '1 day'
+                   )
+                   when 'confirm' then s.state = 'pending'
+                   else s.state = 'confirmed'
+               end is true as wanted,
+       p.id as subscriber, p.handle as subscriber_handle, k.dek,
+       coalesce(c.address, p.address) as address
 from taken t
 join subscription s on s.id = t.subscription
 join subscriber p on p.id = s.subscriber
 join subject k on k.id = p.id
+left join address_change c on c.subscriber = p.id and t.kind = 'address'
 order by t.due_at, t.id;
 
 -- name: claim_digests -> mailer.outbox.Claimed
@@ -65,7 +77,8 @@ with taken as (
     returning o.*
 )
 select t.id, t.kind, t.digest, t.message, t.attempts, t.attested, t.created_at, t.subscription,
-       s.newsletter, s.language, s.notice, s.handle, s.asked_at, s.state = 'confirmed' as wanted,
+       s.newsletter, s.language, s.notice, s.handle, s.asked_at,
+       s.state = 'confirmed' and p.restricted_at is null as wanted,
        p.id as subscriber, p.handle as subscriber_handle, k.dek, p.address
 from taken t
 join subscription s on s.id = t.subscription
@@ -97,6 +110,33 @@ where id = $1 and state = 'waiting';
 -- name: release
 update outbox set worker = null, due_at = now() + $2::interval, attempts = attempts - 1
 where id = any ($1::bigint[]) and state = 'waiting';
+
+-- name: forget_settled
+-- But for letters that a running renewal asks about: who never got one does not lapse.
+with gone as (
+    delete from outbox
+    where id in (
+        select id from outbox
+        where digest is null and state <> 'waiting' and settled_at <= now() - make_interval(days => $1)
+          and not exists (
+              select from renewal_asked a
+              join renewal r on r.id = a.renewal
+              where outbox.kind = 'renew' and a.subscription = outbox.subscription
+                and r.ended_at is null
+          )
+        limit $2
+        for update skip locked
+    )
+    returning 1
+)
+select count(*) from gone;
+
+-- name: settled_due
+select count(*) filter (where settled_at <= now() - make_interval(days => $1)) as due,
+       min(settled_at) filter (where settled_at > now() - make_interval(days => $1))
+           + make_interval(days => $1) as next
+from outbox
+where digest is null and state <> 'waiting';
 
 -- name: progress
 select state, count(*) from outbox where digest = $1 group by state;

@@ -90,7 +90,7 @@ class Life:
     async def lapse(self, slug: str, language: str, cadence: str) -> None:
         held = await self.held(slug)
         if held and held.subscription.state != "left":
-            await subscriptions.lapse(self.conn, held, {})
+            await subscriptions.lapse(self.conn, self.vault, held, {})
 
     async def renew(self, slug: str, language: str, cadence: str) -> None:
         held = await self.held(slug)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mailer import consent, exports, newsletters, notices, people, subscribers
-from mailer.cli import door, outfile, proving, verifying
+from mailer.cli import door, outfile, processing, proving, verifying
 from mailer.cli.door import House
 from mailer.cli.outfile import Outfile
 from mailer.consent import Filter
@@ -22,6 +22,9 @@ MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 @click.group("consent")
 def command() -> None:
     """The append-only record of who agreed to what, when and in which words."""
+
+
+command.add_command(processing.command)
 
 
 @command.command()

@@ -30,6 +30,7 @@ PATHS: Mapping[Purpose, str] = {
     "refuse": "refuse",
     "leave": "u",
     "manage": "me",
+    "address": "address",
     "renew": "renew",
 }
 MOST_SUBJECT = 140
@@ -114,6 +115,18 @@ def confirm(
 def already(settings: Settings, newsletter: Newsletter, language: str) -> Letter:
     """To somebody who asked for what they have."""
     return composed("already", settings, newsletter, language, single(language))
+
+
+def address(settings: Settings, newsletter: Newsletter, language: str) -> Letter:
+    """Asks at a new address whether it is theirs."""
+    return composed(
+        "address",
+        settings,
+        newsletter,
+        language,
+        single(language),
+        hours=settings.confirm_hours,
+    )
 
 
 def renew(

@@ -2,16 +2,33 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from uuid import uuid4
 
 from aiohttp import web
 
+from mailer import keys
 from mailer.config import Settings
 from mailer.db import Pool
-from mailer.errors import Unavailable
+from mailer.errors import Misconfigured, Unavailable
 from mailer.mailbox import Mailbox
 from mailer.vault import Vault
-from mailer.web import archive, guard, health, inbox, links, log, manage, page, public, record
+from mailer.web import (
+    archive,
+    guard,
+    health,
+    inbox,
+    links,
+    log,
+    manage,
+    page,
+    public,
+    record,
+    rights,
+)
 
+LOG = logging.getLogger(__name__)
 ACCESS = logging.getLogger("mailer.web.access")
 SHUTDOWN_SECONDS = 10
 
@@ -40,6 +57,14 @@ ROUTES = [
     web.get("/me/{token}/record.jsonld", record.linked),
     web.get("/me/{token}/receipt/{slug}.json", record.receipt),
     web.get("/me/{token}/confirmed/{slug}", manage.confirmed),
+    web.get("/me/{token}/address", rights.address_page),
+    web.post("/me/{token}/address", rights.ask_address),
+    web.get("/me/{token}/restrict", rights.restrict_page),
+    web.post("/me/{token}/restrict", rights.restrict),
+    web.get("/me/{token}/erase", rights.erase_page),
+    web.post("/me/{token}/erase", rights.erase),
+    web.get("/address/{token}", rights.moving_page),
+    web.post("/address/{token}", rights.move),
     web.get("/archive", archive.everything),
     web.get("/archive/{slug}", archive.series),
     web.get(r"/archive/{slug}/{number:[1-9]\d{0,8}}", archive.issue),
@@ -94,9 +119,38 @@ async def serve(
     await runner.setup()
     try:
         await listen(runner, settings)
-        await stop.wait()
+        async with said(pool, vault):
+            await stop.wait()
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def said(pool: Pool, vault: Vault) -> AsyncIterator[None]:
+    """Meanwhile the others know which keys this process holds, and it knows which one wraps."""
+    process = uuid4()
+
+    async def beat() -> None:
+        while True:
+            try:
+                async with pool.acquire() as conn, conn.transaction():
+                    await keys.beat(conn, vault, process, "web")
+            except Misconfigured as error:
+                LOG.error("%s", error)
+            except page.LOST:
+                LOG.warning("the database does not answer; asking again soon")
+            await asyncio.sleep(keys.BEAT_SECONDS)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+        with suppress(*page.LOST):
+            async with pool.acquire() as conn:
+                await keys.bury(conn, process)
 
 
 async def listen(runner: web.AppRunner, settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from mailer import newsletters, render, subscriptions
+from mailer import address, newsletters, render, subscriptions
 from mailer.consent import SUBJECT
 from mailer.db import Connection
 from mailer.errors import Invalid, Refusal, Unknown
@@ -31,7 +31,8 @@ async def render_own(request: web.Request, fault: Refusal | None) -> web.Respons
         status=422 if fault else 200,
         speak=own.subscriber.language,
         token=token(request),
-        masked=masked(own.address.given),
+        masked=address.masked(own.address.given),
+        restricted=own.subscriber.restricted_at,
         held=own.subscriptions,
         others=others(own, everything),
         fault=render.refusal(fault, spoken) if fault else None,
@@ -45,12 +46,6 @@ def token(request: web.Request) -> str:
 
 def unknown(request: web.Request) -> web.Response:
     return page.answer(request, "public/unknown.html", status=404)
-
-
-def masked(email: str) -> str:
-    """Enough to know one's own address by, too little for who looks over a shoulder."""
-    local, _, domain = email.rpartition("@")
-    return f"{local[:1]}…\N{WORD JOINER}@{domain}"
 
 
 def others(own: Own, everything: list[Newsletter]) -> list[Newsletter]:

@@ -32,7 +32,10 @@ FACTS = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One consent event as the page tells it; `facts`: evidence by name."""
+    """One consent event as the page tells it; `facts`: evidence by name.
+
+    `restricted`: what the use of the data became, if that changed.
+    """
 
     number: int
     type: str
@@ -40,6 +43,7 @@ class Entry:
     actor: str
     newsletter: str | None
     channel: str | None
+    restricted: bool | None
     notice: Notice | None
     facts: Mapping[str, str]
     commitment: str
@@ -90,6 +94,7 @@ def entry(record: Record, event: Event) -> Entry:
         content["actor"].partition(":")[0],
         content["newsletter"],
         evidence.get("channel"),
+        evidence.get("to", {}).get("restricted"),
         record.notices[content["notice"]["id"]] if content["notice"] else None,
         {name: str(evidence[name]) for name in FACTS if evidence.get(name)},
         event.commitment.hex(),
