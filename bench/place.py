@@ -175,12 +175,18 @@ async def machine(conn: Connection) -> dict[str, object]:
     """On what it was measured."""
     shown = ("server_version", "fsync", "synchronous_commit", "shared_buffers")
     return {
+        **hardware(),
+        "postgresql": {name: await conn.fetchval(f"show {name}") for name in shown},
+    }
+
+
+def hardware() -> dict[str, object]:
+    return {
         "cpu": cpu(),
         "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
         "system": platform.platform(),
         "python": platform.python_version(),
         **{name: version(name) for name in ("aiohttp", "asyncpg", "aiosmtplib")},
-        "postgresql": {name: await conn.fetchval(f"show {name}") for name in shown},
     }
 
 

@@ -62,13 +62,14 @@ class Road:
     ) -> None:
         """Put a mail on its way, as soon as there is room; `done` hears once what became of it.
 
-        The mail's lines end in CRLF; the addresses are in wire form (`address.wire`), the sender
-        may be empty. `done` is called from the event loop and must not fail.
+        The mail is one that `mime` made: its lines end in CRLF and none begins with a dot; nobody
+        looks again. The addresses are in wire form (`address.wire`), the sender may be empty.
+        `done` is called from the event loop and must not fail.
         """
         await self.put(Parcel(mail, envelope(sender), envelope(recipient), done))
 
     async def send(self, mail: bytes, sender: str, recipient: str) -> Verdict:
-        """Hand a mail over and wait. Raises RoadClosed. Cancelled, it may or may not have gone."""
+        """Hand any mail over and wait. Raises RoadClosed. Cancelled, it may have gone or not."""
         if not mail.endswith(b"\r\n") or not mail.count(b"\n") == mail.count(b"\r\n") == (
             mail.count(b"\r")
         ):
@@ -80,7 +81,7 @@ class Road:
                 answer.set_result(outcome)
 
         sender, recipient = (envelope(address.wire(given)) for given in (sender, recipient))
-        parcel = Parcel(mail, sender, recipient, done)
+        parcel = Parcel(stuffed(mail), sender, recipient, done)
         await self.put(parcel)
         try:
             outcome = await answer
@@ -274,3 +275,8 @@ def envelope(wired: str) -> str:
     if wired and not MAILBOX.fullmatch(wired):
         raise ValueError("not an address for an envelope")
     return wired
+
+
+def stuffed(mail: bytes) -> bytes:
+    """Lines that begin with a dot get another (RFC 5321, 4.5.2)."""
+    return (b"." if mail.startswith(b".") else b"") + mail.replace(b"\r\n.", b"\r\n..")

@@ -50,8 +50,8 @@ class Times:
     mail: float = 300
     rcpt: float = 300
     data: float = 120
-    block: float = 180
     end: float = 600
+    block: float = 180
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Offer:
 
 
 class Parcel:
-    """A mail handed over. `again`: it was given back once by a connection that ended under it."""
+    """A mail handed over, as DATA takes it. `again`: a connection ended under it once already."""
 
     __slots__ = ("again", "done", "mail", "recipient", "refusal", "sender")
 
@@ -232,8 +232,7 @@ class Session(asyncio.Protocol):
 
     def write_text(self) -> None:
         self.expect(Step.END, self.times.end)
-        text = stuffed(self.flight[0].mail)
-        self.transport.write(b"".join((text, b".\r\n", self.following())))
+        self.transport.write(b"".join((self.flight[0].mail, b".\r\n", self.following())))
 
     def heard_end(self, code: int, said: str) -> None:
         kind = code // 100
@@ -409,10 +408,3 @@ class Session(asyncio.Protocol):
     def resume_writing(self) -> None:
         if self.step == Step.END:
             self.wait(self.times.end)
-
-
-def stuffed(mail: bytes) -> bytes:
-    """Lines that begin with a dot get another; `mime` makes none, so this seldom copies."""
-    if mail.startswith(b"."):
-        mail = b"." + mail
-    return mail.replace(b"\r\n.", b"\r\n..") if b"\r\n." in mail else mail
