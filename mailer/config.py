@@ -68,6 +68,9 @@ class Settings:
     rate: float | None
     sender: str | None
     bounce_domain: str | None
+    dkim_domain: str | None
+    dkim_selector: str | None
+    dkim_key: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
     controller: str | None
     confirm_hours: int
@@ -163,6 +166,9 @@ def read(source: Source, data_dir: Path, *, dev: bool) -> Settings:
             "MAILER_FROM", "an address such as News <news@example.org>", sender, None
         ),
         bounce_domain=source.get("MAILER_BOUNCE_DOMAIN"),
+        dkim_domain=source.get("MAILER_DKIM_DOMAIN"),
+        dkim_selector=source.get("MAILER_DKIM_SELECTOR"),
+        dkim_key=source.get("MAILER_DKIM_KEY"),
         secret_key=source.get("MAILER_SECRET_KEY"),
         controller=source.get("MAILER_CONTROLLER"),
         confirm_hours=source.read(

@@ -20,8 +20,10 @@ from uuid import UUID
 import asyncpg
 
 from mailer import (
+    address,
     consent,
     digests,
+    dkim,
     letters,
     limits,
     mime,
@@ -37,6 +39,7 @@ from mailer import (
 from mailer.address import Address
 from mailer.config import Settings
 from mailer.db import Connection, Pool
+from mailer.dkim import Signed
 from mailer.errors import Refusal
 from mailer.letters import Letter
 from mailer.mime import Mould
@@ -76,7 +79,7 @@ UNHEARD = (
 UNFIT = Verdict("later", "mail", 0, None, "it could not be sent", "")
 
 Claim: TypeAlias = Callable[[Connection, UUID, int], Awaitable[list[Claimed]]]
-Compiled: TypeAlias = tuple[Newsletter, Mould]
+Compiled: TypeAlias = tuple[Newsletter, Mould | Signed]
 Settled: TypeAlias = Literal["sent", "failed"]
 
 
@@ -87,7 +90,7 @@ class Ready:
     mail: Claimed
     subject: Subject
     to: Address
-    mould: Mould
+    mould: Mould | Signed
     newsletter: Newsletter
 
 
@@ -112,6 +115,9 @@ class Delivery:
     stop: asyncio.Event
     connections: int
     moulds: dict[tuple[object, ...], Compiled] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.signers = dkim.signers(self.settings)
 
     async def step(self) -> bool:
         """Take some mails and bring them on their way; whether there were any."""
@@ -174,7 +180,8 @@ class Delivery:
                 self.moulds.clear()
             newsletter = await newsletters.get(conn, mail.newsletter)
             letter = await self.write(conn, mail, newsletter, origin)
-            self.moulds[key] = newsletter, mime.mould(letter, self.settings.domain)
+            mould = mime.mould(letter, self.settings.domain)
+            self.moulds[key] = newsletter, dkim.signed(mould, self.signers)
         return self.moulds[key]
 
     async def write(
@@ -249,7 +256,7 @@ class Delivery:
     async def send(self, ready: Ready) -> Verdict:
         filling = tokens_of(ready)
         data = ready.mould.cast(
-            ready.to.given,
+            address.wire(ready.to.given),
             ready.mail.message,
             {purpose: str(token) for purpose, token in filling.items()},
             datetime.now(UTC),
