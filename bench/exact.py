@@ -3,9 +3,9 @@
     python -m bench.exact [--readers 20000] [--kills 50] [--postgres 2] [--smtp 1] [--pauses 5]
                           [--leaves 100] [--workers 2] [--connections 5] [--gap 1.6]
 
-In random order, a random while apart: a worker is killed with -9 and another started; PostgreSQL is
-killed and started again; the mail server is gone for some seconds; the digest is paused and resumed;
-readers leave. At the end nobody was missed; whoever got it twice got the same Message-ID and had
+In random order, a random while apart: a worker is killed with -9 and another started; PostgreSQL
+is killed and started again; the mail server is gone for some seconds; the digest is paused and
+resumed; readers leave. At the end nobody was missed; whoever got it twice got the same Message-ID and had
 their mail on the wire at a kill; nobody who left got a mail that was not on the wire by then.
 Exits with 1 if it is not so.
 """
@@ -23,6 +23,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from bench import place, readers, send
@@ -92,10 +93,7 @@ class Run:
 
     async def postgres(self, conn: Connection) -> None:
         """Its first process is killed; whoever uses the embedded server starts it again."""
-        pid = await conn.fetchval(
-            "select split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::integer"
-        )
-        os.kill(pid, signal.SIGKILL)
+        os.kill(await place.postgres(conn), signal.SIGKILL)
         await asyncio.sleep(AWAY_SECONDS)
 
     async def smtp(self, conn: Connection) -> None:
@@ -134,7 +132,8 @@ class Run:
     # what came of it
 
     def mails(self) -> list[Mail]:
-        lines = [line.split() for line in self.log.read_text().splitlines()]
+        whole = self.log.read_text().rpartition("\n")[0]  # the last line may be being written
+        lines = [line.split() for line in whole.splitlines()]
         return [Mail(float(at), int(port), to, id_) for at, port, to, id_ in lines]
 
 
@@ -280,7 +279,7 @@ def duplicates(this: Run, mails: Sequence[Mail]) -> tuple[Counter[tuple[int, flo
     per_kill: Counter[tuple[int, float]] = Counter()
     other_ids = unexplained = 0
     for got in by_reader.values():
-        for first, second in zip(got, got[1:], strict=False):
+        for first, second in pairwise(got):
             other_ids += first.message != second.message
             between = [at for at in this.kills[first.port] if first.at <= at <= second.at]
             if between:

@@ -18,6 +18,7 @@ LADDER = (
     ("articles", "exports", "newsletters", "notices", "staff", "subscribers"),
     ("digests", "feeds", "subscriptions"),
     ("example", "fetch", "letters", "mailbox", "mime", "people", "smtp"),
+    ("dkim",),
     ("delivery", "editions", "web.forms", "web.guard", "web.page"),
     ("web.archive", "web.health", "web.inbox", "web.links", "web.manage", "web.public", "worker"),
     ("web.app",),

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from mailer import config
 from mailer.config import Smtp
 from mailer.errors import Refusal
-from mailer.smtp import Road, RoadClosed, Times, connecting, session
+from mailer.smtp import Road, RoadClosed, Times, connecting, session, verdicts
 
 ANNA = "anna@example.org"
 BORIS = "boris@example.org"
@@ -480,7 +480,7 @@ async def test_without_a_server_it_says_what_to_set() -> None:
     ],
 )
 def test_a_reply_is_kept_without_addresses(reply: str, kept: str) -> None:
-    assert session.masked(reply, "anna+list@example.org") == kept
+    assert verdicts.masked(reply, "anna+list@example.org") == kept
 
 
 async def test_a_verdict_holds_no_address_that_the_server_echoes() -> None:

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from mailer import address, db, digests, editions, letters, mime, newsletters, outbox, smtp
+from mailer import address, db, digests, dkim, editions, letters, mime, newsletters, outbox, smtp
 from mailer.cli import door
 from mailer.cli.door import House
 from mailer.digests import Digest, Status
@@ -110,8 +110,9 @@ async def test(newsletter: str, number: int, to: str, language: str | None) -> N
         found, composed = await editions.compose(house.conn, settings, digest)
     spoken = found.offered(language or found.fallback)
     letter = next(letter for edition, letter in composed if edition.language == spoken)
-    mail = mime.mould(letter, settings.domain).cast(
-        reached.given, uuid4(), dict.fromkeys(SLOTS, DEAD_LINK), datetime.now(UTC)
+    mould = dkim.signed(mime.mould(letter, settings.domain), dkim.signers(settings))
+    mail = mould.cast(
+        address.wire(reached.given), uuid4(), dict.fromkeys(SLOTS, DEAD_LINK), datetime.now(UTC)
     )
     sender = letters.return_path(settings, found, DEAD_LINK)
     async with smtp.Road(settings.smtp, 1) as road:
