@@ -173,9 +173,12 @@ def cpu_seconds(pid: int) -> float:
 
 def children_seconds(pid: int) -> float:
     """Of a process and all its children, those that have ended too."""
+    return sum(times(pid)) + sum(cpu_seconds(child) for child in children(pid))
+
+
+def children(pid: int) -> list[int]:
     living = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()]
-    own = sum(cpu_seconds(child) for child in living if parent(child) == pid)
-    return sum(times(pid)) + own
+    return [each for each in living if parent(each) == pid]
 
 
 def times(pid: int) -> list[float]:

@@ -139,7 +139,10 @@ def content(path: Path) -> dict[str, str]:
 def read(source: Source, data_dir: Path, *, dev: bool) -> Settings:
     return Settings(
         database_url=source.read(
-            "MAILER_DATABASE_URL", "a URL such as postgresql://user@host/database", database, None
+            "MAILER_DATABASE_URL",
+            "a URL such as postgresql://user@host/database, or with several hosts: host1,host2",
+            database,
+            None,
         ),
         data_dir=data_dir,
         listen=source.read(
@@ -196,7 +199,12 @@ def read(source: Source, data_dir: Path, *, dev: bool) -> Settings:
 
 
 def database(text: str) -> str | None:
-    if urlsplit(text).scheme not in ("postgresql", "postgres"):
+    """One server, or several separated by commas: the one that takes writes is used."""
+    url = urlsplit(text)
+    if url.scheme not in ("postgresql", "postgres"):
+        raise ValueError
+    hosts = url.netloc.rpartition("@")[2].split(",")
+    if len(hosts) > 1 and not all(hosts):
         raise ValueError
     return text
 

@@ -72,6 +72,7 @@ AGAIN_SECONDS = 1.0
 UNHEARD = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.TransactionRollbackError,
     asyncpg.OperatorInterventionError,
