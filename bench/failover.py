@@ -12,8 +12,6 @@ answered with 202 has left its row. Exits with 1 if it is not so.
 import argparse
 import asyncio
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,67 +23,13 @@ import aiohttp
 
 from bench import place, readers, send
 from bench.place import Place
+from bench.servers import Server
 from mailer import db, digests, editions, outbox
 from mailer.digests import Digest
-from mailer.embedded import programs
 from mailer.smtp import DEPTH
 
 SLEEP_SECONDS = 3.0
 """Between the primary's death and the promotion: whoever watches over it needs time to notice."""
-
-SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "wal_level": "replica",
-    "log_error_verbosity": "terse",
-}
-
-
-class Server:
-    """A PostgreSQL of its own, in a folder of its own."""
-
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.folder = folder
-        self.port = place.free_port()
-        self.stack = stack
-        self.bin = programs.binaries(folder / "none")
-        self.as_nobody = programs.unprivileged()
-
-    def run(self, program: str, *arguments: str) -> None:
-        command = [*self.as_nobody, str(self.bin / program), *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-    def create(self) -> None:
-        self.run("initdb", f"--pgdata={self.folder}", "--username=mailer", "--auth=trust")
-
-    def follow(self, other: "Server") -> None:
-        where = f"host=127.0.0.1 port={other.port} user=mailer application_name=standby"
-        self.run("pg_basebackup", "-D", str(self.folder), "-R", "-X", "stream", "-d", where)
-
-    def start(self) -> None:
-        told = [f"-c{name}={value}" for name, value in SETTINGS.items()]
-        sockets = ["-k", str(self.folder)]
-        command = [
-            *(*self.as_nobody, str(self.bin / "postgres"), "-D", str(self.folder)),
-            *("-p", str(self.port), *sockets, *told),
-        ]
-        self.running = self.stack.enter_context(place.process(command))
-        ready = [str(self.bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
-        while subprocess.run(ready, check=False).returncode:
-            time.sleep(0.1)
-
-    def die(self) -> None:
-        """At once, all of it, as a machine does."""
-        pid = int((self.folder / "postmaster.pid").read_text().splitlines()[0])
-        everyone = [pid, *place.children(pid)]
-        for each in everyone:
-            os.kill(each, signal.SIGKILL)
-
-    def promote(self) -> None:
-        self.run("pg_ctl", "promote", "-D", str(self.folder))
-
-    @property
-    def url(self) -> str:
-        return f"postgresql://mailer@127.0.0.1:{self.port}/postgres"
 
 
 async def main() -> None:

@@ -60,7 +60,7 @@ REST_SECONDS = (1.0, 30.0)
 PACE_SECONDS = 0.1
 """Where there is a rate, turns are taken for so long at a time."""
 
-SETTLE_SECONDS = 0.005
+SETTLE_SECONDS = 0.01
 """What comes back waits so long for more to be settled with it."""
 
 SETTLED_AT_ONCE = 500
@@ -223,12 +223,11 @@ class Delivery:
 
     async def fill_some(self, conn: Connection) -> bool:
         """Claim, compose and stage; whether anything was due."""
-        async with conn.transaction():
-            await outbox.free_strays(conn, self.worker, list(self.batches), letters=self.letters)
-            claimed = await self.claim(conn)
-            mails = await outbox.mails(conn, claimed) if claimed else []
+        await outbox.free_strays(conn, self.worker, list(self.batches), letters=self.letters)
+        claimed = await self.claim(conn)
         self.batches.update(dict.fromkeys(claimed, 1))  # one for as long as it is being filled
         try:
+            mails = await outbox.mails(conn, claimed) if claimed else []
             ready: list[Ready] = []
             for place, mail in enumerate(mails):
                 ready += await self.composed(conn, mail)
