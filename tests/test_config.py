@@ -68,6 +68,7 @@ def test_mail_servers_have_weights(tmp_path: Path) -> None:
     ("name", "text"),
     [
         ("MAILER_DATABASE_URL", "mysql://localhost/mailer"),
+        ("MAILER_DATABASE_URL", "postgresql://one.example.org,/mailer"),
         ("MAILER_LISTEN", "8080"),
         ("MAILER_BASE_URL", "news.example.org"),
         ("MAILER_SMTP_URL", "smtp://example.org?weight=-1"),

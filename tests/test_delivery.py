@@ -334,6 +334,27 @@ async def test_a_worker_taken_for_dead_sends_nothing_that_others_hold(post: Post
     assert counted == {"waiting": 1, "sent": 1, "failed": 0, "dropped": 0}
 
 
+async def test_a_worker_that_is_to_stop_settles_what_is_on_the_wire_and_gives_back_the_rest(
+    post: Post,
+) -> None:
+    sent = await digest(post, ANNA, BORIS, "carla@example.org")
+    stop = asyncio.Event()
+
+    async def meanwhile() -> None:
+        stop.set()
+
+    road = Slow([], meanwhile=meanwhile)
+    delivery = post.delivery(road, stop, letters=False)
+    await outbox.beat(post.conn, delivery.worker)
+    await delivery.step()
+    await delivery.finish()
+    counted = await outbox.progress(post.conn, sent.id)
+    assert counted["sent"] == len(road.handed) < 3
+    assert counted["waiting"] == 3 - len(road.handed)
+    free = "select count(*) from batch where worker is null"
+    assert await post.conn.fetchval(free) == 1
+
+
 async def test_a_mail_that_was_not_tried_is_tried_again(post: Post) -> None:
     await digest(post, ANNA)
     answers = await post.round(None, letters=False)
@@ -426,30 +447,7 @@ async def test_mails_to_a_provider_without_room_wait_for_it_and_hold_up_no_other
     assert (await outbox.progress(post.conn, sent.id))["sent"] == 4
 
 
-async def test_a_limit_is_halved_once_for_many_replies_and_shared_by_all_workers(
-    post: Post,
-) -> None:
-    first, second = uuid4(), uuid4()
-    for worker in (first, second):
-        await outbox.beat(post.conn, worker)
-    for _ in range(3):
-        await providers.halve(post.conn, "google", 10)
-    shares = [await providers.limits(post.conn, worker) for worker in (first, second)]
-    assert sorted(share["google"] for share in shares) == [2, 3]
-    await providers.widen(post.conn, "google", 5)
-    assert await post.conn.fetchval("select most from provider") == 6
-    await providers.forget_wide(post.conn, 20)
-    assert await providers.limits(post.conn, first) != {}
-    await providers.forget_wide(post.conn, 3)
-    assert await providers.limits(post.conn, first) == {}
-
-
 async def test_a_slow_down_is_heard(post: Post) -> None:
     await digest(post, "anna@gmail.com", "boris@gmail.com", VERA)
     await post.round(slower(), slower(), letters=False)
     assert await post.conn.fetchval("select name from provider") == "google"
-
-
-def test_only_large_providers_are_told_apart() -> None:
-    assert providers.of("GMail.com") == providers.of("googlemail.com") == "google"
-    assert providers.of("example.org") is None
