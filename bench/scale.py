@@ -91,6 +91,7 @@ async def measure(
             "readers": given.readers,
             "seeding_seconds": round(seeding, 1),
             "bytes_a_reader": round(await size(conn, *READERS) / given.readers),
+            "bytes_a_consent_event": await of_an_event(conn),
             "approving_seconds": round(approving, 1),
             "postgres_cpu_us_a_mail_approving": round((approved - used) / given.readers * 1e6, 1),
             "bytes_a_mail": round(await size(conn, "outbox", "batch") / given.readers),
@@ -114,6 +115,12 @@ READERS = ("subject", "subscriber", "subscription")
 async def size(conn: Connection, *tables: str) -> int:
     sizes = [await conn.fetchval("select pg_total_relation_size($1::regclass)", t) for t in tables]
     return sum(sizes)
+
+
+async def of_an_event(conn: Connection) -> int:
+    """Each form leaves two or three."""
+    events: int = await conn.fetchval("select count(*) from consent_event")
+    return round(await size(conn, "consent_event") / max(1, events))
 
 
 async def approve(conn: Connection, here: Place, digest: Digest) -> None:

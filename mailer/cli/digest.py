@@ -17,7 +17,7 @@ from mailer.cli.door import House
 from mailer.digests import Digest, Status
 from mailer.errors import Invalid, Misconfigured, Refusal
 from mailer.tokens import LENGTH, SLOTS
-from mailer.worker import Worker
+from mailer.worker import DATABASE_CONNECTIONS, Worker
 
 WATCH_SECONDS = 0.5
 DEAD_LINK = "x" * LENGTH
@@ -237,7 +237,7 @@ async def somebody_works(house: House) -> AsyncIterator[None]:
     stop = asyncio.Event()
     async with (
         door.database(house.settings) as url,
-        db.pool(url, size=house.settings.smtp_connections + 8) as pool,
+        db.pool(url, size=DATABASE_CONNECTIONS) as pool,
     ):
         working = asyncio.create_task(Worker(house.settings, pool, house.vault, stop).run())
         try:

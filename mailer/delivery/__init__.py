@@ -146,7 +146,7 @@ class Delivery:
     async def finish(self) -> None:
         """The worker ends: what is on the wire comes back, and is said until it is heard."""
         await self.road.drain()
-        while self.settling or self.batches:
+        while self.settling or self.done():
             try:
                 async with self.pool.acquire() as conn:
                     await self.settle_some(conn)
@@ -334,6 +334,8 @@ class Delivery:
         for name, lane in self.lanes.items():
             for _ in range(min(self.open_to(name), many - len(self.next))):
                 self.next.append(lane.popleft())
+                if not lane:
+                    self.wake.set()  # there may be a batch that waits for this provider
         while self.staged and len(self.next) < many:
             ready = self.staged.popleft()
             limited = not self.letters and ready.provider in self.limits
