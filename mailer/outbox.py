@@ -115,15 +115,22 @@ async def mails(conn: Connection, batches: Sequence[int]) -> list[Claimed]:
     return await db.fetch(conn, Claimed, SQL.mails, list(batches))
 
 
-async def still_wanted(
-    conn: Connection, worker: UUID, asked: Mapping[int, bytes]
+async def turn(
+    conn: Connection,
+    worker: UUID,
+    settled: Sequence[tuple[int, Settled, str | None]],
+    asked: Mapping[int, bytes],
 ) -> Mapping[int, bool]:
-    """The last look before the wire; `asked`: ids with the suppression hash of their addresses.
+    """Settle what came back, and take the last look before the wire at what is to go.
 
-    Whether each is still wanted by its reader; left out: what the worker does not hold any more,
-    or is settled already, or is of a digest that is paused or cancelled.
+    `settled`: ids, what became of them for good, the server's words. `asked`: ids with the
+    suppression hash of their addresses. Returns whether each of these is still wanted by its
+    reader; left out: what the worker does not hold any more, or is settled already, or is of a
+    digest that is paused or cancelled.
     """
-    rows = await conn.fetch(SQL.still_wanted, worker, list(asked), list(asked.values()))
+    ids, states, replies = zip(*settled, strict=True) if settled else ((), (), ())
+    said = list(ids), list(states), list(replies)
+    rows = await conn.fetch(SQL.turn, worker, list(asked), list(asked.values()), *said)
     return {row["id"]: row["wanted"] for row in rows}
 
 
@@ -138,12 +145,6 @@ async def drop_of(conn: Connection, subscription: int) -> None:
 
 
 # settling
-
-
-async def settle(conn: Connection, settled: Sequence[tuple[int, Settled, str | None]]) -> None:
-    """What became of mails, for good: id, state and the server's words."""
-    ids, states, replies = zip(*settled, strict=True)
-    await conn.execute(SQL.settle, list(ids), list(states), list(replies))
 
 
 async def move(

@@ -99,9 +99,22 @@ join subscriber p on p.id = s.subscriber
 join subject k on k.id = p.id
 order by o.id;
 
--- name: still_wanted
--- The last look before the wire: `wanted` of those that the worker holds and may send now. A
--- confirmation is wanted while its subscription is pending, everything else while it is confirmed.
+-- name: turn
+-- Both sides of the wire in one round trip: what came back is settled, and what is to go is looked
+-- at a last time.
+--
+-- Settled ($4 to $6): what was sent was sent, whoever holds it by now; said twice, it changes nothing.
+--
+-- Looked at ($2, $3): `wanted` of those that the worker holds and may send now. A confirmation is
+-- wanted while its subscription is pending, everything else while it is confirmed.
+with settled as (
+    update outbox o
+    set state = said.state, reply = said.reply, settled_at = now(),
+        attempts = o.attempts + case said.state when 'dropped' then 0 else 1 end
+    from unnest($4::bigint[], $5::text[], $6::text[]) as said (id, state, reply)
+    where o.id = said.id
+      and (o.state = 'waiting' or said.state = 'sent' and o.state <> 'sent')
+)
 select o.id,
        s.state = case o.kind when 'confirm' then 'pending' else 'confirmed' end
            and (o.digest is null or s.paused_until is null or s.paused_until <= now())
@@ -120,14 +133,6 @@ update outbox set attested = true where id = $1;
 -- Whoever leaves: what is on the wire already is settled as what it becomes.
 update outbox set state = 'dropped', settled_at = now()
 where subscription = $1 and state = 'waiting';
-
--- name: settle
--- What was sent was sent, whoever holds it by now.
-update outbox o
-set state = said.state, reply = said.reply, settled_at = now(),
-    attempts = o.attempts + case said.state when 'dropped' then 0 else 1 end
-from unnest($1::bigint[], $2::text[], $3::text[]) as said (id, state, reply)
-where o.id = said.id and (o.state = 'waiting' or said.state = 'sent');
 
 -- name: move
 -- To a batch of their own, due after $4 or when provider $5 takes more; at the cost of $6 attempts.
