@@ -68,8 +68,8 @@ async def outlook(conn: Connection, for_: Terms) -> Mapping[str, Due]:
 
 
 async def settled_mails(conn: Connection) -> Due:
-    due, next_ = await outbox.settled_due(conn, DELIVERY_DAYS)
-    return Due(due, None, next_)
+    found = await outbox.settled_due(conn, DELIVERY_DAYS)
+    return Due(found.due, None, found.next)
 
 
 async def look(conn: Connection, statement: str, *args: object) -> Due:

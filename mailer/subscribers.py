@@ -52,7 +52,7 @@ def bound_to(id_: UUID, handle: int) -> str:
 
 
 def open_address(subject: Subject, sealed: bytes, place: str = PLACE) -> Address:
-    return address.parse(vault.unseal(subject, place, sealed).decode())
+    return address.known(vault.unseal(subject, place, sealed).decode())
 
 
 async def keep(

@@ -123,6 +123,11 @@ class Found:
     newsletter: Newsletter
     notice: Notice
 
+    @property
+    def waits(self) -> bool:
+        """Whether the person is to be asked to confirm."""
+        return self.subscription.state == "pending" and self.subscriber.restricted_at is None
+
 
 # asking
 
@@ -426,6 +431,7 @@ async def forget(
     subscription = found.subscription
     if subscription.confirmed_at is not None:
         await conn.execute(SQL.fall_back, subscription.id)
+        await outbox.drop_of(conn, subscription.id)
         return
     await conn.execute(SQL.remove, subscription.id)
     if not await of_subscriber(conn, subscription.subscriber):
@@ -489,6 +495,7 @@ async def withdraw(conn: Connection, found: Found, channel: Channel, actor: Acto
     if found.subscription.state == "left":
         return
     await conn.execute(SQL.leave, found.subscription.id)
+    await outbox.drop_of(conn, found.subscription.id)
     await record(conn, found, "consent.withdrawn", {"channel": channel}, actor)
 
 
@@ -590,11 +597,16 @@ async def mailed(
     type_: Testimony,
     evidence: Mapping[str, Any],
 ) -> bool:
-    """Keep it on record; False: the person was forgotten in the meantime, and stays so."""
+    """Keep it on record; False: there is nothing to keep.
+
+    Whoever was forgotten in the meantime stays so, and to whoever does not wait to be asked (any
+    more) nothing is sent.
+    """
     found = await locked(conn, keys, subscription)
-    if found is not None:
-        await record(conn, found, type_, evidence, SYSTEM)
-    return found is not None
+    if found is None or (type_ == "confirmation.sent" and not found.waits):
+        return False
+    await record(conn, found, type_, evidence, SYSTEM)
+    return True
 
 
 # counting

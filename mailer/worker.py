@@ -32,6 +32,7 @@ from mailer import (
     fetch,
     keys,
     outbox,
+    providers,
     renewals,
     retention,
     smtp,
@@ -41,7 +42,7 @@ from mailer import log as consent_log
 from mailer.config import Settings
 from mailer.consent import SYSTEM
 from mailer.db import Connection, Pool
-from mailer.delivery import Claim, Delivery
+from mailer.delivery import Delivery
 from mailer.errors import Unavailable
 from mailer.feeds import Feed
 from mailer.fetch import Policy
@@ -54,6 +55,9 @@ log = logging.getLogger(__name__)
 
 ADMIT_AT_ONCE = 50
 LETTER_CONNECTIONS = 2
+DATABASE_CONNECTIONS = 16
+"""Three for each delivery while it goes on, one that listens, and one for each other step."""
+
 FEEDS_AT_ONCE = 8
 LOOK_SECONDS = 5.0
 FEED_SECONDS = 15.0
@@ -100,19 +104,21 @@ class Worker:
                 self.settings.base_url, Policy(self.settings.feed_networks)
             ) as self.feeds,
             self.woken() as wake,
+            self.alive(),
             asyncio.TaskGroup() as loops,
         ):
-            to_people = self.delivery(letters, outbox.claim_letters, LETTER_CONNECTIONS)
-            to_readers = self.delivery(bulk, outbox.claim_digests, self.settings.smtp_connections)
+            to_people = self.delivery(letters, wake["letters"], LETTER_CONNECTIONS, letters=True)
+            to_readers = self.delivery(
+                bulk, wake["digests"], self.settings.smtp_connections, letters=False
+            )
             loops.create_task(self.repeat(self.admit, wake["request"], LOOK_SECONDS))
-            loops.create_task(self.repeat(to_people.step, wake["letters"], LOOK_SECONDS))
-            loops.create_task(self.repeat(to_readers.step, wake["digests"], LOOK_SECONDS))
+            loops.create_task(self.deliver(to_people))
+            loops.create_task(self.deliver(to_readers))
             loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
             loops.create_task(self.repeat(self.renew, wake["renewals"], RENEW_SECONDS))
             loops.create_task(self.repeat(self.journal, asyncio.Event(), JOURNAL_SECONDS))
             loops.create_task(self.repeat(self.forget_again, asyncio.Event(), SWEEP_SECONDS))
             loops.create_task(self.repeat(self.sweep, asyncio.Event(), SWEEP_SECONDS))
-            loops.create_task(self.repeat(self.beat, asyncio.Event(), BEAT_SECONDS))
             loops.create_task(self.repeat(self.seal, asyncio.Event(), SEAL_SECONDS))
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self.pool.acquire() as conn:
@@ -122,23 +128,56 @@ class Worker:
     def road(self, connections: int) -> smtp.Road:
         return smtp.Road(self.settings.smtp, connections, name=self.settings.domain)
 
-    def delivery(self, road: smtp.Road, claim: Claim, connections: int) -> Delivery:
+    def delivery(
+        self, road: smtp.Road, wake: asyncio.Event, connections: int, *, letters: bool
+    ) -> Delivery:
         return Delivery(
-            self.settings, self.pool, self.keys, road, self.id, claim, self.stop, connections
+            self.settings,
+            self.pool,
+            self.keys,
+            road,
+            self.id,
+            self.stop,
+            wake,
+            connections,
+            letters,
         )
+
+    async def deliver(self, delivery: Delivery) -> None:
+        await self.repeat(delivery.step, delivery.wake, LOOK_SECONDS)
+        await delivery.finish()
+
+    @asynccontextmanager
+    async def alive(self) -> AsyncIterator[None]:
+        """Say so as long as the block runs: also while it waits for what is on the wire."""
+        beating = asyncio.create_task(self.beats_on())
+        try:
+            yield
+        finally:
+            beating.cancel()
+            with suppress(asyncio.CancelledError):
+                await beating
+
+    async def beats_on(self) -> None:
+        while True:
+            await self.tried(self.beat)
+            await asyncio.sleep(BEAT_SECONDS)
 
     async def repeat(self, step: Step, wake: asyncio.Event, pause: float) -> None:
         """Step while there is something to do; then wait to be woken, or a while."""
         while not self.stop.is_set():
             wake.clear()
-            try:
-                busy = await step()
-            except Exception:  # a worker outlives a database that restarts, and a fault of ours
-                log.exception("a step failed and will be tried again")
-                busy = False
-                await self.rest(asyncio.Event(), random.uniform(0.5, 2))  # noqa: S311 - no secret
-            if not busy:
+            if await self.tried(step) is False:
                 await self.rest(wake, pause)
+
+    async def tried(self, step: Step) -> bool | None:
+        """A worker outlives a database that restarts, and a fault of ours: None, soon again."""
+        try:
+            return await step()
+        except Exception:
+            log.exception("a step failed and will be tried again")
+            await self.rest(asyncio.Event(), random.uniform(0.5, 2))  # noqa: S311 - no secret
+            return None
 
     async def rest(self, wake: asyncio.Event, seconds: float) -> None:
         waiting = [asyncio.ensure_future(event.wait()) for event in (wake, self.stop)]
@@ -227,6 +266,7 @@ class Worker:
             await outbox.beat(conn, self.id)
             await keys.beat(conn, self.keys, self.id, "worker")
             await digests.finish_done(conn)
+            await providers.forget_wide(conn, self.settings.smtp_connections * smtp.DEPTH)
         return False
 
     async def forget_again(self) -> bool:

@@ -14,7 +14,7 @@ PACKAGE = Path(mailer.__file__).parent
 LADDER = (
     ("errors", "tokens"),
     ("address", "db", "embedded", "render", "vault"),
-    ("config", "consent", "limits", "migrate", "outbox", "subjects", "suppressions"),
+    ("config", "consent", "limits", "migrate", "outbox", "providers", "subjects", "suppressions"),
     ("articles", "exports", "keys", "log", "newsletters", "notices", "staff", "subscribers"),
     ("digests", "feeds", "subscriptions"),
     (
@@ -31,6 +31,7 @@ LADDER = (
         "retention",
         "smtp",
     ),
+    ("dkim",),
     (
         "delivery",
         "editions",

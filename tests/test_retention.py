@@ -11,7 +11,6 @@ from mailer import (
     config,
     consent,
     limits,
-    outbox,
     people,
     rectification,
     retention,
@@ -158,11 +157,14 @@ async def test_letters_requests_and_new_addresses_go_in_their_time(
     await world.confirmed(conn, vault, weekly.wish(ANNA))
     own = await people.find(conn, vault, ANNA)
     await rectification.ask(conn, vault, own, BORIS, language="en", hours=HOURS, actor=SUBJECT)
-    await outbox.drop(conn, [row["id"] for row in await conn.fetch("select id from outbox")])
+    await conn.execute("update outbox set state = 'dropped', settled_at = now()")
     await subscriptions.request(conn, vault, weekly.wish(VERA))
     await limits.count(conn, b"k" * 32, 600)
     assert await sweep(conn, vault) == {}
-    await conn.execute("update outbox set settled_at = settled_at - interval '30 days'")
+    await conn.execute(
+        """update outbox set created_at = created_at - interval '31 days',
+               settled_at = settled_at - interval '31 days'"""
+    )
     await conn.execute("update request set created_at = created_at - interval '72 hours'")
     await conn.execute("update address_change set expires_at = now()")
     await conn.execute("update hit set window_start = window_start - interval '25 hours'")

@@ -25,6 +25,7 @@ ROOMS = {
     "keys": "Replace the secret key while everything runs.",
     "retention": "Delete what has had its time; say what would go, and when.",
     "suppress": "Addresses never to write to.",
+    "dkim": "Make keys that sign the mails.",
     "staff": "Accounts of the staff.",
 }
 

@@ -69,6 +69,7 @@ REFUSALS: Mapping[int, Refusal] = {
 LOST = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # of several servers, none takes writes at present
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # it shuts down or starts
     asyncpg.InsufficientResourcesError,  # its disk is full, or all its connections are taken
