@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 REST_SECONDS = 60.0
 MAILBOX = re.compile(r"[^\s<>@\x00-\x1f\x7f]+@[!-;=?A-~]+")
 NO_SERVER = "There is no mail server to send by: set MAILER_SMTP_URL."
+FAULT = "No connection could be made to a mail server ({what})."
 SHUT = "This road was closed before the mail went."
 
 
@@ -53,6 +54,7 @@ class Road:
         self.opening: dict[asyncio.Task[None], Smtp | None] = {}
         self.resting: dict[Smtp, float] = {}
         self.owed = 0
+        self.closing = False
         self.moved: set[asyncio.Future[None]] = set()
 
     # handing over
@@ -176,36 +178,30 @@ class Road:
             session.take()
         free = self.connections - len(self.sessions) - len(self.opening)
         wanted = min(free, len(self.waiting) - len(self.opening))
-        if wanted > 0 and (self.rested() or not self.sessions):
+        if wanted > 0 and not self.closing and (self.rested() or not self.sessions):
             for _ in range(wanted):
                 self.grow()
 
     def grow(self) -> None:
-        task = asyncio.create_task(self.join())
+        task = asyncio.create_task(self.open())
         self.opening[task] = None
+        task.add_done_callback(self.grown)
 
-    async def join(self) -> None:
-        """One more session. Where there is none, and none to be had, what waits hears of it."""
+    def grown(self, task: asyncio.Task[None]) -> None:
+        """One more session; or none, and if there is none at all, what waits hears of it."""
+        del self.opening[task]
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.sessions and not self.opening:
+            log.warning("no mail goes out at present: %s", error)
+            what = type(error).__name__
+            self.fail(error if isinstance(error, RoadClosed) else RoadClosed(FAULT, what=what))
+        self.pump()
+        self.wake()
+
+    async def open(self) -> None:
+        """A new session, on the first server that works. Raises RoadClosed, about the last."""
         task = asyncio.current_task()
         assert task is not None
-        problem = None
-        try:
-            await self.open(task)
-        except RoadClosed as error:
-            problem = error
-        except Exception as error:
-            log.exception("a connection could not be made")
-            problem = RoadClosed("No connection could be made: {why}.", why=type(error).__name__)
-        finally:
-            del self.opening[task]
-            self.wake()
-        if problem is not None and not self.sessions and not self.opening:
-            log.warning("no mail goes out at present: %s", problem)
-            self.fail(problem)
-        self.pump()
-
-    async def open(self, task: asyncio.Task[None]) -> None:
-        """A new session, on the first server that works. Raises RoadClosed, about the last."""
         problem = RoadClosed(NO_SERVER)
         for server in self.order():
             self.opening[task] = server
@@ -243,12 +239,10 @@ class Road:
 
     async def try_out(self) -> None:
         """Go as far as the login. Raises RoadClosed."""
-        task = asyncio.current_task()
-        assert task is not None
-        try:
-            await self.open(task)
-        finally:
-            self.opening.pop(task, None)
+        self.grow()
+        (task,) = self.opening
+        await asyncio.wait([task])
+        task.result()
 
     async def __aenter__(self) -> Self:
         return self
@@ -257,8 +251,8 @@ class Road:
         await self.close()
 
     async def close(self) -> None:
-        """Say goodbye on all connections; what is on its way is left to itself."""
-        self.fail(RoadClosed(SHUT))
+        """Say goodbye on all connections; what is on its way is given up."""
+        self.closing = True
         for task in list(self.opening):
             task.cancel()
         for session in list(self.sessions):
@@ -268,6 +262,7 @@ class Road:
         self.fail(RoadClosed(SHUT))
         while self.sessions or self.opening:
             await self.move()
+        self.closing = False
 
 
 def envelope(wired: str) -> str:

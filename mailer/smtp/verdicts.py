@@ -57,8 +57,10 @@ def closed(server: Smtp, reason: str) -> RoadClosed:
 def masked(reply: str, recipient: str) -> str:
     """A reply in one short line, without anything that looks like an address or its owner."""
     local = recipient.rpartition("@")[0]
-    if harmless(reply, local):
-        return reply
+    return reply if harmless(reply, local) else cleaned(reply, local)
+
+
+def cleaned(reply: str, local: str) -> str:
     line = " ".join("".join(c if c.isprintable() else " " for c in reply).split())
     line = ADDRESS_LIKE.sub("…", line)
     for name in sorted({local, local.partition("+")[0]} - {""}, key=len, reverse=True):
