@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.config import Smtp
-from mailer.smtp import DEPTH, Outcome, Road, RoadClosed, Times, Verdict, verdicts
+from mailer.smtp import DEPTH, Outcome, Road, RoadClosed, Times, Verdict, session, verdicts
 from mailer.smtp.replies import MOST_BYTES, MOST_LINE, Nonsense, Replies
 from tests.servers import ENDLESS, EXTENSIONS, End, Ended, Fault, Server
 
@@ -193,7 +193,8 @@ async def test_421_anywhere_costs_no_mail_anything(
     told = await send(server)
     true(server, told)
     if number < 4:  # at the first mail of a new connection; who is handed over later may try anew
-        assert told.kinds()[ANNA] == "closed"
+        assert isinstance(told[ANNA], RoadClosed)
+        assert told[ANNA].code == 421
         assert set(told.kinds().values()) <= {"closed", "sent"}
     else:
         assert told.kinds() == dict.fromkeys(PEOPLE, "sent")
@@ -398,6 +399,37 @@ async def test_no_more_is_on_the_wire_than_it_says() -> None:
         await road.close()
     assert set(told.kinds().values()) == {"later", "closed"}
     assert list(told.kinds().values()).count("later") == 1, "the one whose text was written"
+
+
+async def test_who_asks_for_room_hands_over_what_need_not_wait() -> None:
+    told = Told()
+    async with Server().running() as url, Road([url], 2, times=PATIENT) as road:
+        assert 1 <= await road.room(100) <= DEPTH * 2
+        while await road.room(100) < DEPTH * 2:
+            await asyncio.sleep(0.01)
+        assert await road.room(3) == 3
+        await hand_all(road, told, 4)
+        assert await road.room(100) >= 1
+        await road.drain()
+    assert len(told) == 4
+
+
+async def test_there_is_no_room_where_no_connection_is_to_be_had() -> None:
+    async with Server().running() as url:
+        nobody = replaced(url, port=1)
+    async with Road([nobody], 2, times=PATIENT) as road:
+        for _ in range(2):
+            with pytest.raises(RoadClosed):
+                await road.room(10)
+
+
+async def test_connections_that_had_their_time_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server()
+    async with server.running() as url, Road([url], 1, times=PATIENT) as road:
+        await road.send(MAIL, NEWS, ANNA)
+        monkeypatch.setattr(session, "MOST_SECONDS", 0)
+        assert await road.room(10) == DEPTH
+    assert server.connections == 2
 
 
 async def hand_all(road: Road, told: Told, many: int) -> None:

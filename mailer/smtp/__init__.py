@@ -54,6 +54,7 @@ class Road:
         self.opening: dict[asyncio.Task[None], Smtp | None] = {}
         self.resting: dict[Smtp, float] = {}
         self.owed = 0
+        self.failed: RoadClosed | None = None
         self.closing = False
         self.moved: set[asyncio.Future[None]] = set()
 
@@ -69,6 +70,22 @@ class Road:
         `done` is called from the event loop and must not fail.
         """
         await self.put(Parcel(mail, envelope(sender), envelope(recipient), done))
+
+    async def room(self, most: int) -> int:
+        """Wait until mails have a place on open connections; how many have, up to `most`.
+
+        Whoever asks first hands over what need not wait: it can be asked about at the last moment.
+        Raises RoadClosed if no connection is to be had.
+        """
+        failed = self.failed
+        while (free := sum(s.seats for s in self.sessions) - len(self.waiting)) <= 0:
+            if self.failed is not failed and self.failed is not None:
+                raise self.failed
+            self.retire()
+            self.widen(most)
+            await self.move()
+        self.widen(most - free)
+        return min(most, free)
 
     async def send(self, mail: bytes, sender: str, recipient: str) -> Verdict:
         """Hand any mail over and wait. Raises RoadClosed. Cancelled, it may have gone or not."""
@@ -176,8 +193,18 @@ class Road:
             if not self.waiting:
                 return
             session.take()
+        self.widen(len(self.waiting))
+
+    def retire(self) -> None:
+        """Connections that have had their time make room for others."""
+        for session in list(self.sessions):
+            if not session.good:
+                session.quit()
+
+    def widen(self, mails: int) -> None:
+        """Open connections for so many mails more, as far as allowed."""
         free = self.connections - len(self.sessions) - len(self.opening)
-        wanted = min(free, len(self.waiting) - len(self.opening))
+        wanted = min(free, mails - len(self.opening))
         if wanted > 0 and not self.closing and (self.rested() or not self.sessions):
             for _ in range(wanted):
                 self.grow()
@@ -194,7 +221,9 @@ class Road:
         if error is not None and not self.sessions and not self.opening:
             log.warning("no mail goes out at present: %s", error)
             what = type(error).__name__
-            self.fail(error if isinstance(error, RoadClosed) else RoadClosed(FAULT, what=what))
+            known = error if isinstance(error, RoadClosed) else RoadClosed(FAULT, what=what)
+            self.failed = known
+            self.fail(known)
         self.pump()
         self.wake()
 

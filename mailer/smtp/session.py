@@ -148,6 +148,15 @@ class Session(asyncio.Protocol):
         behind = self.step in (Step.END, Step.RSET) and len(self.flight) < DEPTH
         return behind and self.offer.pipelining and self.good
 
+    @property
+    def seats(self) -> int:
+        """How many more mails it has a place for, were they handed over now."""
+        if not self.good:
+            return 0
+        if not self.offer.pipelining:
+            return int(self.step == Step.IDLE)
+        return min(DEPTH - len(self.flight), MOST_MAILS - self.mails)
+
     def unfit(self, parcel: Parcel) -> Verdict | None:
         """Why this server would never take the mail, if so."""
         offer = self.offer
@@ -204,7 +213,7 @@ class Session(asyncio.Protocol):
         if self.step == Step.QUIT:
             self.end(closed(self.server, "it said goodbye"))
         elif not self.flight:
-            self.end(closed(self.server, f"{code} {masked(said, '')}"))
+            self.end(closed(self.server, f"{code} {masked(said, '')}", code))
         elif code in OF_US:
             self.dismissed(code, said)
         elif self.step == Step.RSET:
@@ -316,7 +325,7 @@ class Session(asyncio.Protocol):
     def dismissed(self, code: int, said: str) -> None:
         """The server speaks of us: no mail's fault."""
         head = self.flight[0]
-        self.unlucky(closed(self.server, f"{code} {masked(said, head.recipient)}"))
+        self.unlucky(closed(self.server, f"{code} {masked(said, head.recipient)}", code))
 
     def lost(self) -> None:
         """No more answers. Later than at MAIL, the mail may be what breaks the server."""
