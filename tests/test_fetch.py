@@ -68,15 +68,15 @@ async def raw(*pieces: bytes, pause: float = 0, hang: bool = False) -> AsyncIter
     """A server that sends these bytes whatever it is asked."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
         try:
+            await reader.readuntil(b"\r\n\r\n")
             for piece in pieces:
                 writer.write(piece)
                 await writer.drain()
                 await asyncio.sleep(pause)
             if hang:
                 await reader.read()
-        except ConnectionError:
+        except (ConnectionError, EOFError):  # whoever wanted TLS, or had enough
             pass
         finally:
             writer.close()

@@ -212,7 +212,7 @@ class File:
     type: str
 
 
-TYPES = {".css": "text/css", ".svg": "image/svg+xml"}
+TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 @cache
@@ -239,4 +239,15 @@ async def file(request: web.Request) -> web.Response:
     if found is None or found.path != request.path:
         raise REFUSALS[404]
     headers = {"Cache-Control": FOREVER, "X-Robots-Tag": "all"}
+    return web.Response(body=found.body, content_type=found.type, charset="utf-8", headers=headers)
+
+
+async def embed(request: web.Request) -> web.Response:
+    """GET /embed.js: for other sites' pages, so under an address that stays."""
+    found = files()["embed.js"]
+    headers = {
+        "Cache-Control": SHORTLY,
+        "Cross-Origin-Resource-Policy": "cross-origin",
+        "X-Robots-Tag": "all",
+    }
     return web.Response(body=found.body, content_type=found.type, charset="utf-8", headers=headers)
