@@ -5,6 +5,7 @@ held against what the server knows.
 """
 
 import asyncio
+import contextlib
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -15,8 +16,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailer import smtp
 from mailer.config import Smtp
-from mailer.smtp import DEPTH, Outcome, Road, RoadClosed, Times, Verdict, session, verdicts
+from mailer.smtp import (
+    DEPTH,
+    Outcome,
+    Road,
+    RoadClosed,
+    Times,
+    Verdict,
+    connecting,
+    session,
+    verdicts,
+)
 from mailer.smtp.replies import MOST_BYTES, MOST_LINE, Nonsense, Replies
 from tests.servers import ENDLESS, EXTENSIONS, End, Ended, Fault, Server
 
@@ -473,6 +485,28 @@ async def test_a_road_that_is_closed_tells_what_waits() -> None:
         await road.drain()
         assert told.kinds()[VERA] == "sent"
         await road.close()
+
+
+async def test_a_connection_made_while_the_road_closes_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """asyncio.wait_for may lose a cancel that comes together with what it waits for."""
+    began = asyncio.Event()
+
+    async def deaf(*given: object) -> object:
+        began.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        return await connecting.connect(*given)  # type: ignore[arg-type]  # passed on
+
+    monkeypatch.setattr(smtp, "connect", deaf)
+    told = Told()
+    async with Server().running() as url:
+        road = Road([url], 1, times=PATIENT)
+        await road.hand(MAIL, NEWS, ANNA, told.of(ANNA))
+        await began.wait()
+        await asyncio.wait_for(road.close(), 30)
+    assert told.kinds() == {ANNA: "closed"}
 
 
 # several servers

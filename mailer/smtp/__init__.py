@@ -243,6 +243,8 @@ class Road:
                 self.resting.pop(server, None)
                 self.sessions.add(session)
                 session.begin(transport, self)
+                if self.closing:  # a cancel in the last moment can be lost on the way here
+                    session.quit()
                 return
         raise problem
 
