@@ -1,8 +1,8 @@
 """Keys and ciphertexts: all cryptography that keeps a person's data from a thief of the database.
 
 MAILER_SECRET_KEY --HKDF--> wrapping key --wraps--> a key per subject (DEK), and the house's own
-keys (index, suppression, network). A DEK seals the subject's personal values and makes the proofs
-in the links mailed to them. Formats, byte by byte:
+keys (index, suppression, network …; one signs the consent log). A DEK seals the subject's personal
+values and makes the proofs in the links mailed to them. Formats, byte by byte:
 
     wrapped   key id (4) | nonce (12) | AES-256-GCM of the 32-byte key, with tag (48)
     sealed    0x01 | nonce (12) | AES-256-GCM of the padded value, with tag
@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -32,7 +33,7 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 BLOCK_BYTES = 64
 SEALED_VERSION = b"\x01"
-NAMES = ("index", "suppression", "network", "form")
+NAMES = ("index", "suppression", "network", "form", "log")
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,21 @@ class Vault:
             )
         return cipher.decrypt(wrapped[4 : 4 + NONCE_BYTES], wrapped[4 + NONCE_BYTES :], owner)
 
+    # the consent log (Ed25519, RFC 8032)
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes that only the holder of the log's key can make."""
+        return self._log.sign(message)
+
+    @property
+    def verifier(self) -> bytes:
+        """The 32 bytes by which anybody can tell that the log's key signed something."""
+        return self._log.public_key().public_bytes_raw()
+
+    @property
+    def _log(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self._keys["log"])
+
     # blind indexes
 
     def lookup(self, normal: str) -> bytes:
@@ -105,6 +121,15 @@ class Vault:
         return hmac.digest(self._keys[name], text.encode(), "sha256")
 
 
+def signed_by(verifier: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether the holder of the key behind `verifier` signed the message."""
+    try:
+        Ed25519PublicKey.from_public_bytes(verifier).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
 # values of a subject
 
 
@@ -118,7 +143,7 @@ def seal(subject: Subject, place: str, value: bytes) -> bytes:
 def unseal(subject: Subject, place: str, sealed: bytes) -> bytes:
     """Raises cryptography's InvalidTag if it was changed, moved or sealed for somebody else."""
     nonce, data = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-    if sealed[:1] != SEALED_VERSION:
+    if sealed[:1] != SEALED_VERSION or len(nonce) < NONCE_BYTES:
         raise InvalidTag
     return unpad(AESGCM(subject.dek).decrypt(nonce, data, associated(subject, place)))
 

@@ -23,7 +23,17 @@ SPOKEN_BY_CALLS = ("translate", "_")
 PLACES = re.compile(r"%\(\w+\)s|\{\w+\}")
 
 # Said to who runs the service, at a terminal, where everything is in English.
-TO_OPERATORS = ("cli/", "embedded", "migrate.py", "db.py", "config.py", "smtp.py", "web/app.py")
+TO_OPERATORS = (
+    "cli/",
+    "embedded",
+    "evidence/",
+    "log/",
+    "migrate.py",
+    "db.py",
+    "config.py",
+    "smtp.py",
+    "web/app.py",
+)
 
 Id = str | tuple[str, ...]
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import click
 
-from mailer import config, db, migrate, outbox, smtp, subjects
+from mailer import config, db, log, migrate, outbox, smtp, subjects
 from mailer.cli import door
 from mailer.config import Settings
 from mailer.errors import Refusal
@@ -47,6 +47,7 @@ async def database(settings: Settings) -> AsyncIterator[tuple[str, str | None]]:
             if settings.secret_key:
                 await subjects.open_vault(conn, settings.secret_key)
                 yield "secret key opens the vault", None
+            yield "consent log", await log.objection(conn)
             working = await outbox.workers(conn)
             yield "workers", None if working else "none is running: start one with mailer work"
     except Refusal as error:
