@@ -17,10 +17,11 @@ few seconds. On `stop` each loop finishes its step: what is on the wire is settl
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -44,7 +45,7 @@ from mailer.consent import SYSTEM
 from mailer.db import Connection, Pool
 from mailer.delivery import Delivery
 from mailer.errors import Unavailable
-from mailer.feeds import Feed
+from mailer.feeds import Failed, Feed, Fetched, Gone, Stored
 from mailer.fetch import Policy
 from mailer.log import Broken
 from mailer.log.keep import Keep
@@ -114,7 +115,8 @@ class Worker:
             loops.create_task(self.repeat(self.admit, wake["request"], LOOK_SECONDS))
             loops.create_task(self.deliver(to_people))
             loops.create_task(self.deliver(to_readers))
-            loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
+            for _ in range(FEEDS_AT_ONCE):
+                loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
             loops.create_task(self.repeat(self.renew, wake["renewals"], RENEW_SECONDS))
             loops.create_task(self.repeat(self.journal, asyncio.Event(), JOURNAL_SECONDS))
             loops.create_task(self.repeat(self.forget_again, asyncio.Event(), SWEEP_SECONDS))
@@ -221,15 +223,28 @@ class Worker:
         return taken == ADMIT_AT_ONCE
 
     async def poll(self) -> bool:
+        """One feed at a time in each loop, so that a slow server holds up nobody else's."""
         async with self.pool.acquire() as conn, conn.transaction():
-            due = await feeds.due(conn, FEEDS_AT_ONCE)
-        await asyncio.gather(*(self.poll_one(feed) for feed in due))
-        return len(due) == FEEDS_AT_ONCE
+            due = await feeds.due(conn, 1)
+        for feed in due:
+            fetched = await self.unless_stopped(fetch.fetch(self.feeds, feed))
+            if fetched is None:
+                return False  # its lease ends, and then it is due again
+            async with self.pool.acquire() as conn, conn.transaction():
+                stored = await feeds.store(conn, feed, fetched)
+            tell(feed, fetched, stored)
+        return bool(due)
 
-    async def poll_one(self, feed: Feed) -> None:
-        fetched = await fetch.fetch(self.feeds, feed)
-        async with self.pool.acquire() as conn, conn.transaction():
-            await feeds.store(conn, feed, fetched)
+    async def unless_stopped(self, fetching: Coroutine[Any, Any, Fetched]) -> Fetched | None:
+        """A worker that is to stop does not wait for somebody else's server."""
+        stopped, fetched = asyncio.create_task(self.stop.wait()), asyncio.create_task(fetching)
+        try:
+            await asyncio.wait((stopped, fetched), return_when=asyncio.FIRST_COMPLETED)
+            return fetched.result() if fetched.done() else None
+        finally:
+            stopped.cancel()
+            fetched.cancel()
+            await asyncio.gather(stopped, fetched, return_exceptions=True)
 
     async def renew(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():
@@ -290,6 +305,18 @@ class Worker:
         if gone:
             log.info("deleted what has had its time: %s", gone)
         return bool(gone)
+
+
+def tell(feed: Feed, fetched: Fetched, stored: Stored) -> None:
+    """What somebody should look at goes to the log, too."""
+    if isinstance(fetched, Failed | Gone):
+        log.warning("feed %d could not be read; `mailer feed list` says why", feed.id)
+    if stored.held:
+        log.warning(
+            "feed %d brought %d articles at once; they wait for `mailer feed release` or `dismiss`",
+            feed.id,
+            stored.held,
+        )
 
 
 @asynccontextmanager

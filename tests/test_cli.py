@@ -12,9 +12,11 @@ from pathlib import Path
 import pyrage  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
-from mailer import cli, subjects, vault
+from mailer import cli, feeds, subjects, vault
+from mailer.articles import Draft
 from mailer.cli import ROOMS
 from mailer.db import Connection
+from mailer.feeds import Document
 from tests import world
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -100,6 +102,55 @@ def test_the_road_by_command_from_newsletter_to_preview(mailer: Run, tmp_path: P
     assert "Order No. 660" in (tmp_path / "out" / "weekly-1-en.txt").read_text()
     assert json.loads(done(mailer("digest", "status", "weekly", "1", "--json")))["state"] == "draft"
     assert done(mailer("consent", "verify")).startswith("2 events")
+
+
+def test_articles_are_listed_and_withdrawn(mailer: Run) -> None:
+    set_up(mailer)
+    done(mailer("article", "add", "weekly", given=article()))
+    refused = mailer("article", "add", "weekly", given=article(title="", url="/660"))
+    assert refused.returncode == 1
+    assert "title is missing" in refused.stderr
+    assert "url must be a web address" in refused.stderr
+    done(mailer("article", "withdraw", "weekly", "660"))
+    (listed,) = json.loads(done(mailer("article", "list", "weekly", "--json")))
+    assert (listed["title"], listed["withdrawn_at"] is not None) == ("Order 660", True)
+    assert mailer("article", "withdraw", "weekly", "661").returncode == 1
+    assert mailer("digest", "create", "weekly").returncode == 1
+
+
+def test_a_token_is_shown_once(mailer: Run) -> None:
+    set_up(mailer)
+    made = mailer("token", "add", "cms", "--scope", "articles:write", "--newsletter", "weekly")
+    words = done(made).strip()
+    assert words.startswith("mailer_1_")
+    assert "not shown again" in made.stderr
+    assert words not in made.stderr
+    listed = done(mailer("token", "list", "--json"))
+    assert words.rpartition("_")[2] not in listed
+    assert json.loads(listed)[0]["newsletter"] == "weekly"
+    done(mailer("token", "revoke", "cms"))
+    assert mailer("token", "revoke", "cms").returncode == 1
+    assert mailer("token", "add", "cms", "--scope", "everything").returncode == 2
+
+
+async def test_an_editor_decides_on_a_flood_by_command(mailer: Run, conn: Connection) -> None:
+    set_up(mailer)
+    done(mailer("feed", "add", "weekly", "https://site.example.org/feed.xml"))
+    feed = await feeds.find(conn, 1)
+    await feeds.store(conn, feed, Document("News", "en", ()))
+    for first in (0, 20):
+        drafts = (Draft(str(n), f"Story {n}", None) for n in range(first, first + 12))
+        await feeds.store(conn, feed, Document("News", "en", tuple(drafts)))
+        waiting = json.loads(done(mailer("feed", "held", "1", "--json")))
+        assert len(waiting) == 12
+        (listed,) = json.loads(done(mailer("feed", "list", "--json")))
+        assert "mailer feed release 1" in listed["trouble"]
+        if first:
+            assert "12" in done(mailer("feed", "dismiss", "1"))
+        else:
+            assert "12" in done(mailer("feed", "release", "1"))
+    assert mailer("feed", "release", "1").returncode == 1
+    assert await conn.fetchval("select count(*) from article where not known") == 12
 
 
 def test_versions_of_a_notice_are_told_apart_and_readers_asked_to_renew(mailer: Run) -> None:

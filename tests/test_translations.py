@@ -16,7 +16,9 @@ from babel.messages.pofile import read_po
 import mailer
 from mailer import render, resources
 
-KINDS = ("Invalid", "Unknown", "Conflict", "TooMany", "Unavailable")
+KINDS = (
+    "Invalid", "Unknown", "Conflict", "Unauthenticated", "NotAllowed", "TooMany", "Unavailable",
+)  # fmt: skip
 SPOKEN_BY_CALLS = ("translate", "_")
 PLACES = re.compile(r"%\(\w+\)s|\{\w+\}")
 

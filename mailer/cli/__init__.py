@@ -16,8 +16,8 @@ ROOMS = {
     "check": "Check configuration, database and mail server.",
     "newsletter": "Add, list and show newsletters.",
     "notice": "Publish, list and show versions of the consent wording.",
-    "feed": "Add, list, poll and remove feeds.",
-    "article": "Add an article (JSON on standard input).",
+    "feed": "Add, list, poll and remove feeds; decide on floods.",
+    "article": "Add articles (JSON on standard input), list and withdraw them.",
     "digest": "Create, preview, approve, send and watch digests.",
     "subscribers": "Import, export, count and show subscribers.",
     "consent": "Show, export and verify the consent record.",
@@ -27,6 +27,7 @@ ROOMS = {
     "suppress": "Addresses never to write to.",
     "dkim": "Make keys that sign the mails.",
     "staff": "Accounts of the staff.",
+    "token": "Tokens with which other programs use the API.",
 }
 
 

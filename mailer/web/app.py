@@ -15,6 +15,7 @@ from mailer.errors import Misconfigured, Unavailable
 from mailer.mailbox import Mailbox
 from mailer.vault import Vault
 from mailer.web import (
+    api,
     archive,
     guard,
     health,
@@ -68,6 +69,11 @@ ROUTES = [
     web.get("/archive", archive.everything),
     web.get("/archive/{slug}", archive.series),
     web.get(r"/archive/{slug}/{number:[1-9]\d{0,8}}", archive.issue),
+    web.get("/api/v1/openapi.json", api.describe),
+    web.get("/api/v1/articles", api.listing),
+    web.post("/api/v1/articles", api.post),
+    web.get(r"/api/v1/articles/{id:[1-9]\d{0,17}}", api.get),
+    web.delete(r"/api/v1/articles/{id:[1-9]\d{0,17}}", api.withdraw),
     web.get("/log/checkpoint", log.checkpoint),
     web.get("/log/key", log.key),
     web.get(f"/log/tile/entries/{log.NUMBER}{log.WIDTH}", log.entries),
