@@ -30,7 +30,10 @@ SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465, "lmtp": 24}
 
 @dataclass(frozen=True)
 class Smtp:
-    """One mail server. `scheme`: smtp, smtp+starttls, smtps or lmtp; `socket`: LMTP over Unix."""
+    """One mail server. `scheme`: smtp, smtp+starttls, smtps or lmtp; `socket`: LMTP over Unix.
+
+    `weight`: its share of the connections beside the others; 0: only while they fail.
+    """
 
     scheme: str
     host: str
@@ -38,6 +41,7 @@ class Smtp:
     user: str | None
     password: str | None
     socket: str | None
+    weight: int
 
     def __repr__(self) -> str:
         return f"{self.scheme}://{self.socket or f'{self.host}:{self.port}'}"
@@ -64,9 +68,13 @@ class Settings:
     rate: float | None
     sender: str | None
     bounce_domain: str | None
+    dkim_domain: str | None
+    dkim_selector: str | None
+    dkim_key: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
     controller: str | None
     confirm_hours: int
+    proof_days: int
     consent_ip: ConsentIp
     trusted_proxies: tuple[Network, ...]
     feed_networks: tuple[Network, ...]
@@ -133,7 +141,10 @@ def content(path: Path) -> dict[str, str]:
 def read(source: Source, data_dir: Path, *, dev: bool) -> Settings:
     return Settings(
         database_url=source.read(
-            "MAILER_DATABASE_URL", "a URL such as postgresql://user@host/database", database, None
+            "MAILER_DATABASE_URL",
+            "a URL such as postgresql://user@host/database, or with several hosts: host1,host2",
+            database,
+            None,
         ),
         data_dir=data_dir,
         listen=source.read(
@@ -148,7 +159,7 @@ def read(source: Source, data_dir: Path, *, dev: bool) -> Settings:
         smtp=source.read(
             "MAILER_SMTP_URL",
             "smtp://, smtps://, smtp+starttls:// or lmtp:// with host and port, "
-            "several separated by spaces",
+            "several separated by spaces, each with ?weight=NUMBER if they are to share unequally",
             lambda text: tuple(smtp(part) for part in text.split()),
             (),
         ),
@@ -160,10 +171,16 @@ def read(source: Source, data_dir: Path, *, dev: bool) -> Settings:
             "MAILER_FROM", "an address such as News <news@example.org>", sender, None
         ),
         bounce_domain=source.get("MAILER_BOUNCE_DOMAIN"),
+        dkim_domain=source.get("MAILER_DKIM_DOMAIN"),
+        dkim_selector=source.get("MAILER_DKIM_SELECTOR"),
+        dkim_key=source.get("MAILER_DKIM_KEY"),
         secret_key=source.get("MAILER_SECRET_KEY"),
         controller=source.get("MAILER_CONTROLLER"),
         confirm_hours=source.read(
             "MAILER_CONFIRM_HOURS", "a whole number of hours from 1 to 720", hours, 72
+        ),
+        proof_days=source.read(
+            "MAILER_PROOF_DAYS", "a whole number of days from 0 to 36500", days, 1095
         ),
         consent_ip=source.read("MAILER_CONSENT_IP", "off, prefix or full", consent_ip, "off"),
         trusted_proxies=source.read(
@@ -188,7 +205,12 @@ def read(source: Source, data_dir: Path, *, dev: bool) -> Settings:
 
 
 def database(text: str) -> str | None:
-    if urlsplit(text).scheme not in ("postgresql", "postgres"):
+    """One server, or several separated by commas: the one that takes writes is used."""
+    url = urlsplit(text)
+    if url.scheme not in ("postgresql", "postgres"):
+        raise ValueError
+    hosts = url.netloc.rpartition("@")[2].split(",")
+    if len(hosts) > 1 and not all(hosts):
         raise ValueError
     return text
 
@@ -230,7 +252,17 @@ def smtp(text: str) -> Smtp:
         unquote(url.username) if url.username else None,
         unquote(url.password) if url.password else None,
         unix,
+        weight(url.query),
     )
+
+
+def weight(query: str) -> int:
+    """Of `?weight=3`; 1 if nothing is said."""
+    name, _, number = query.partition("=")
+    if query and name != "weight":
+        raise ValueError
+    within(0, 1000, int(number or 1))
+    return int(number or 1)
 
 
 def within(low: float, high: float, number: float) -> None:
@@ -245,6 +277,11 @@ def connections(text: str) -> int:
 
 def hours(text: str) -> int:
     within(1, 720, int(text))
+    return int(text)
+
+
+def days(text: str) -> int:
+    within(0, 36_500, int(text))
     return int(text)
 
 

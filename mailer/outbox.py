@@ -1,7 +1,8 @@
 """The outbox: mails waiting to go, one row a mail; kind and ids, no text, no secret, no address.
 
-A worker claims mails and commits, sends them, settles them and commits. A worker that falls silent
-is removed by the others, and the mails it held are free again.
+They wait in batches. A worker claims a batch and commits, sends its mails, settles them and
+commits; a batch of which no mail waits ends. A worker that falls silent is removed by the others,
+and the batches it held are free again: those of their mails that were not settled still wait.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,14 @@ SQL = db.statements("outbox")
 CHANNEL = "mailer"
 """NOTIFY on it wakes the workers; the payload says for what."""
 
-Kind: TypeAlias = Literal["confirm", "already", "digest"]
+BATCH = 200
+"""Mails of a digest in a batch: few enough to share a digest among many workers."""
+
+CANCELLED_AT_ONCE = 50
+"""Batches of cancelled digests that are ended in one transaction."""
+
+Kind: TypeAlias = Literal["confirm", "already", "digest", "renew", "address"]
+Settled: TypeAlias = Literal["sent", "failed", "dropped"]
 STATES = ("waiting", "sent", "failed", "dropped")
 
 
@@ -26,29 +34,40 @@ STATES = ("waiting", "sent", "failed", "dropped")
 class Claimed:
     """A mail taken, and what is needed to compose it; `dek` wrapped, `address` sealed.
 
-    `attested`: whether the consent record has it already that it was mailed. `wanted`: whether its
-    subscription is still in the state that the mail was put for.
+    `attested`: whether the consent record has it already that it was mailed. `age`: since it was
+    put. `replaced`: the next digest of its newsletter and cadence is on its way or was sent. Of a
+    letter to a new address, `address`, `language`, `handle` and `asked_at` are those of the change
+    (`rectification`).
     """
 
     id: int
+    batch: int
     kind: Kind
     digest: int | None
     edition: int | None
     message: UUID
     attempts: int
     attested: bool
-    created_at: datetime
+    age: timedelta
+    replaced: bool
     subscription: int
     newsletter: int
     language: str
     notice: str
     handle: int
     asked_at: datetime
-    wanted: bool
     subscriber: UUID
     subscriber_handle: int
     dek: bytes
     address: bytes
+
+
+@dataclass(frozen=True)
+class Due:
+    """What is old enough to be forgotten, and when more will be."""
+
+    due: int
+    next: datetime | None
 
 
 async def put(conn: Connection, kind: Kind, subscription: int) -> None:
@@ -59,7 +78,7 @@ async def put(conn: Connection, kind: Kind, subscription: int) -> None:
 
 async def put_digest(conn: Connection, digest: int) -> int:
     """One mail for each confirmed reader of the digest's cadence who has no bookmarks; how many."""
-    added: int = await conn.fetchval(SQL.put_digest, digest)
+    added: int = await conn.fetchval(SQL.put_digest, digest, BATCH)
     await wake(conn, "outbox")
     return added
 
@@ -68,22 +87,62 @@ async def put_edition(
     conn: Connection, digest: int, edition: int, subscriptions: Sequence[int]
 ) -> int:
     """To these readers this edition; how many are new."""
-    added: int = await conn.fetchval(SQL.put_edition, digest, edition, list(subscriptions))
+    added: int = await conn.fetchval(SQL.put_edition, digest, edition, list(subscriptions), BATCH)
     return added
 
 
-async def wake(conn: Connection, what: Literal["request", "outbox"]) -> None:
+async def wake(conn: Connection, what: Literal["request", "outbox", "renewal"]) -> None:
     await conn.execute(SQL.wake, CHANNEL, what)
 
 
-async def claim_letters(conn: Connection, worker: UUID, limit: int) -> list[Claimed]:
-    """Take up to `limit` letters to one person that are due."""
-    return await db.fetch(conn, Claimed, SQL.claim_letters, worker, limit)
+# claiming
 
 
-async def claim_digests(conn: Connection, worker: UUID, limit: int) -> list[Claimed]:
-    """Take up to `limit` mails that are due, of the digests being sent."""
-    return await db.fetch(conn, Claimed, SQL.claim_digests, worker, limit)
+async def free_strays(
+    conn: Connection, worker: UUID, known: Sequence[int], *, letters: bool
+) -> None:
+    """Batches of letters (or digests) that the worker holds, other than `known`, are free."""
+    await conn.execute(SQL.free_strays, worker, letters, list(known))
+
+
+async def claim_letters(conn: Connection, worker: UUID, limit: int) -> list[int]:
+    """Take up to `limit` letters to one person that are due: their batches."""
+    return [row["id"] for row in await conn.fetch(SQL.claim_letters, worker, limit)]
+
+
+async def claim_digests(
+    conn: Connection, worker: UUID, limit: int, providers: Sequence[str] = ()
+) -> list[int]:
+    """Take up to `limit` batches that are due, of the digests being sent.
+
+    Of those that wait for a provider only what waits for one of `providers`.
+    """
+    claimed = await conn.fetch(SQL.claim_digests, worker, limit, list(providers))
+    return [row["id"] for row in claimed]
+
+
+async def mails(conn: Connection, batches: Sequence[int]) -> list[Claimed]:
+    """The mails that wait in them."""
+    return await db.fetch(conn, Claimed, SQL.mails, list(batches))
+
+
+async def turn(
+    conn: Connection,
+    worker: UUID,
+    settled: Sequence[tuple[int, Settled, str | None]],
+    asked: Mapping[int, bytes],
+) -> Mapping[int, bool]:
+    """Settle what came back, and take the last look before the wire at what is to go.
+
+    `settled`: ids, what became of them for good, the server's words. `asked`: ids with the
+    suppression hash of their addresses. Returns whether each of these is still wanted by its
+    reader; left out: what the worker does not hold any more, or is settled already, or is of a
+    digest that is paused or cancelled.
+    """
+    ids, states, replies = zip(*settled, strict=True) if settled else ((), (), ())
+    said = list(ids), list(states), list(replies)
+    rows = await conn.fetch(SQL.turn, worker, list(asked), list(asked.values()), *said)
+    return {row["id"]: row["wanted"] for row in rows}
 
 
 async def attest(conn: Connection, id_: int) -> None:
@@ -91,32 +150,79 @@ async def attest(conn: Connection, id_: int) -> None:
     await conn.execute(SQL.attest, id_)
 
 
-async def drop(conn: Connection, ids: Sequence[int]) -> None:
-    """Mails that nobody wants any more."""
-    await conn.execute(SQL.drop, list(ids))
+async def drop_of(conn: Connection, subscription: int) -> None:
+    """The reader left: what waits for them never goes."""
+    await conn.execute(SQL.drop_of, subscription)
 
 
-async def settle(
-    conn: Connection, id_: int, state: Literal["sent", "failed"], reply: str | None
+async def drop_changes(conn: Connection, subscriber: UUID) -> None:
+    """The change of address is off: what still waits to ask about it never goes."""
+    await conn.execute(SQL.drop_changes, subscriber)
+
+
+async def drop_renewals(conn: Connection, newsletter: int) -> None:
+    """A renewal is over: what still waits to ask its readers never goes."""
+    await conn.execute(SQL.drop_renewals, newsletter)
+
+
+# settling
+
+
+async def move(
+    conn: Connection,
+    worker: UUID,
+    digest: int | None,
+    moved: Sequence[tuple[int, str | None]],
+    *,
+    delay: timedelta = timedelta(0),
+    provider: str | None = None,
+    attempts: int = 0,
 ) -> None:
-    """What became of a mail, for good."""
-    await conn.execute(SQL.settle, id_, state, reply)
+    """Let mails of one digest wait on, in another batch: after a delay, or for a provider.
+
+    `moved`: ids and the server's words; `attempts`: how many tries that cost.
+    """
+    ids, replies = zip(*moved, strict=True)
+    await conn.execute(
+        SQL.move, worker, digest, list(ids), delay, provider, attempts, list(replies)
+    )
 
 
-async def defer(conn: Connection, id_: int, delay: timedelta, reply: str | None) -> None:
-    """Try again after `delay`."""
-    await conn.execute(SQL.defer, id_, delay, reply)
+async def end(conn: Connection, worker: UUID, batches: Sequence[int]) -> None:
+    """Done with these: those of which no mail waits are no more, the others are free."""
+    await conn.execute(SQL.end, worker, list(batches))
+    await conn.execute(SQL.give_back, worker, list(batches))
 
 
-async def release(conn: Connection, ids: Sequence[int], delay: timedelta) -> None:
-    """Give mails back that were not tried; it costs them no attempt."""
-    await conn.execute(SQL.release, list(ids), delay)
+async def drop_cancelled(conn: Connection) -> None:
+    """Some mails of cancelled digests that nobody holds; workers do it until none is left."""
+    await conn.execute(SQL.drop_cancelled, CANCELLED_AT_ONCE)
 
 
 async def progress(conn: Connection, digest: int) -> Mapping[str, int]:
     """How many mails of a digest are in each state."""
-    counted = {row["state"]: row["count"] for row in await conn.fetch(SQL.progress, digest)}
-    return {state: counted.get(state, 0) for state in STATES}
+    counted = await conn.fetchrow(SQL.progress, digest)
+    assert counted is not None, "digests are never deleted"
+    return {state: counted[state] for state in STATES}
+
+
+# forgetting
+
+
+async def forget_settled(conn: Connection, days: int, limit: int) -> int:
+    """Up to `limit` mails done with so many days ago; how many there were.
+
+    Digests keep their totals: `progress` answers as before.
+    """
+    gone: int = await conn.fetchval(SQL.forget_settled, days, limit)
+    return gone
+
+
+async def settled_due(conn: Connection, days: int) -> Due:
+    """How many mails `forget_settled` would find now, and when there will be more."""
+    found = await db.first(conn, Due, SQL.settled_due, days)
+    assert found is not None
+    return found
 
 
 # who works

@@ -45,12 +45,27 @@ class Subject:
 
 
 class Vault:
-    """The keys in memory. `masters`: the current MAILER_SECRET_KEY first, then earlier ones."""
+    """The keys in memory. `masters`: those in MAILER_SECRET_KEY, the newest first.
+
+    The newest wraps until `wrap_with` names another: a database that was written with an older one
+    stays with it until `mailer keys rotate`, so that processes that don't know the newest yet can
+    open everything.
+    """
 
     def __init__(self, masters: Sequence[bytes]) -> None:
         self._wrapping = {key_id(m): AESGCM(derive(m, "wrapping")) for m in masters}
-        self._current = key_id(masters[0])
+        self.newest = self.wraps = key_id(masters[0])
         self._keys: dict[str, bytes] = {}
+
+    @property
+    def holds(self) -> list[bytes]:
+        """The names of all keys it can open with."""
+        return list(self._wrapping)
+
+    def wrap_with(self, name: bytes) -> None:
+        """Wrap with that key from now on. Raises Misconfigured if MAILER_SECRET_KEY lacks it."""
+        self._cipher(name)
+        self.wraps = name
 
     # subjects
 
@@ -73,18 +88,25 @@ class Vault:
     def take_key(self, name: str, wrapped: bytes) -> None:
         self._keys[name] = self._unwrap(wrapped, name.encode())
 
+    def rewrap_key(self, name: str, wrapped: bytes) -> bytes:
+        return self._wrap(self._unwrap(wrapped, name.encode()), name.encode())
+
     def _wrap(self, key: bytes, owner: bytes) -> bytes:
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return self._current + nonce + self._wrapping[self._current].encrypt(nonce, key, owner)
+        return self.wraps + nonce + self._wrapping[self.wraps].encrypt(nonce, key, owner)
 
     def _unwrap(self, wrapped: bytes, owner: bytes) -> bytes:
-        cipher = self._wrapping.get(wrapped[:4])
+        name, nonce, data = wrapped[:4], wrapped[4 : 4 + NONCE_BYTES], wrapped[4 + NONCE_BYTES :]
+        return self._cipher(name).decrypt(nonce, data, owner)
+
+    def _cipher(self, name: bytes) -> AESGCM:
+        cipher = self._wrapping.get(name)
         if cipher is None:
             raise Misconfigured(
                 "MAILER_SECRET_KEY is not the key this database was written with: "
                 "set the key that was used before (a new one first, the old one after a space)."
             )
-        return cipher.decrypt(wrapped[4 : 4 + NONCE_BYTES], wrapped[4 + NONCE_BYTES :], owner)
+        return cipher
 
     # the consent log (Ed25519, RFC 8032)
 

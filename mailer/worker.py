@@ -5,11 +5,14 @@
     digests      mails of the digests being sent
     feeds        polls those that are due
     schedule     makes digests that are due, and begins those whose time has come
+    renewals     asks readers to agree to newer words; who did not answer in time leaves
     seal         consent events → the log and its checkpoint; one worker at a time
+    journal      writes down who was erased, for the day when a backup is restored
+    sweep        deletes what has had its time
     keep house   says that it lives, frees what silent workers hold, ends digests that are done
 
-PostgreSQL's NOTIFY wakes admit, letters and digests at once; without it they look every few
-seconds. On `stop` each loop finishes its step: what is on the wire is settled.
+PostgreSQL's NOTIFY wakes admit, letters, digests and renewals at once; without it they look every
+few seconds. On `stop` each loop finishes its step: what is on the wire is settled.
 """
 
 import asyncio
@@ -18,16 +21,31 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 
-from mailer import digests, editions, feeds, fetch, limits, outbox, smtp, subscriptions
+from mailer import (
+    digests,
+    editions,
+    erasures,
+    feeds,
+    fetch,
+    keys,
+    outbox,
+    providers,
+    renewals,
+    retention,
+    smtp,
+    subscriptions,
+)
 from mailer import log as consent_log
 from mailer.config import Settings
+from mailer.consent import SYSTEM
 from mailer.db import Connection, Pool
-from mailer.delivery import Claim, Delivery
+from mailer.delivery import Delivery
 from mailer.errors import Unavailable
 from mailer.feeds import Failed, Feed, Fetched, Gone, Stored
 from mailer.fetch import Policy
@@ -40,17 +58,28 @@ log = logging.getLogger(__name__)
 
 ADMIT_AT_ONCE = 50
 LETTER_CONNECTIONS = 2
+DATABASE_CONNECTIONS = 16
+"""Three for each delivery while it goes on, one that listens, and one for each other step."""
+
 FEEDS_AT_ONCE = 8
 LOOK_SECONDS = 5.0
 FEED_SECONDS = 15.0
 SCHEDULE_SECONDS = 10.0
+RENEW_SECONDS = 15.0
+RENEW_AT_ONCE = 100
+JOURNAL_SECONDS = 5.0
+SWEEP_SECONDS = 1800.0
 BEAT_SECONDS = 3.0
 SEAL_AT_ONCE = 2000
 SEAL_SECONDS = 0.3
 """Between looks at what waits to be sealed: the log is at most a second behind."""
 
-FORGET_EVERY = 1200
-"""Beats between looking for counts that are out of date."""
+WOKEN = {
+    "request": ("request",),
+    "outbox": ("letters", "digests"),
+    "renewal": ("renewals",),
+}
+"""Which loops a NOTIFY wakes, by its payload."""
 
 Step = Callable[[], Awaitable[bool]]
 
@@ -64,12 +93,13 @@ class Worker:
     keys: Vault
     stop: asyncio.Event
     id: UUID = field(default_factory=uuid4)
-    beats: int = 0
     objecting: str | None = None
+    journaled: datetime | None = None
     feeds: fetch.Session = field(init=False)
 
     async def run(self) -> None:
         """Work until `stop` is set."""
+        await self.forget_again()
         await self.beat()
         async with (
             self.road(LETTER_CONNECTIONS) as letters,
@@ -78,42 +108,82 @@ class Worker:
                 self.settings.base_url, Policy(self.settings.feed_networks)
             ) as self.feeds,
             self.woken() as wake,
+            self.alive(),
             asyncio.TaskGroup() as loops,
         ):
-            to_people = self.delivery(letters, outbox.claim_letters, LETTER_CONNECTIONS)
-            to_readers = self.delivery(bulk, outbox.claim_digests, self.settings.smtp_connections)
+            to_people = self.delivery(letters, wake["letters"], LETTER_CONNECTIONS, letters=True)
+            to_readers = self.delivery(
+                bulk, wake["digests"], self.settings.smtp_connections, letters=False
+            )
             loops.create_task(self.repeat(self.admit, wake["request"], LOOK_SECONDS))
-            loops.create_task(self.repeat(to_people.step, wake["letters"], LOOK_SECONDS))
-            loops.create_task(self.repeat(to_readers.step, wake["digests"], LOOK_SECONDS))
+            loops.create_task(self.deliver(to_people))
+            loops.create_task(self.deliver(to_readers))
             for _ in range(FEEDS_AT_ONCE):
                 loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
             loops.create_task(self.repeat(self.schedule, asyncio.Event(), SCHEDULE_SECONDS))
-            loops.create_task(self.repeat(self.beat, asyncio.Event(), BEAT_SECONDS))
+            loops.create_task(self.repeat(self.renew, wake["renewals"], RENEW_SECONDS))
+            loops.create_task(self.repeat(self.journal, asyncio.Event(), JOURNAL_SECONDS))
+            loops.create_task(self.repeat(self.forget_again, asyncio.Event(), SWEEP_SECONDS))
+            loops.create_task(self.repeat(self.sweep, asyncio.Event(), SWEEP_SECONDS))
             loops.create_task(self.repeat(self.seal, asyncio.Event(), SEAL_SECONDS))
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self.pool.acquire() as conn:
                 await outbox.bury(conn, self.id)
+                await keys.bury(conn, self.id)
 
     def road(self, connections: int) -> smtp.Road:
         return smtp.Road(self.settings.smtp, connections, name=self.settings.domain)
 
-    def delivery(self, road: smtp.Road, claim: Claim, connections: int) -> Delivery:
+    def delivery(
+        self, road: smtp.Road, wake: asyncio.Event, connections: int, *, letters: bool
+    ) -> Delivery:
         return Delivery(
-            self.settings, self.pool, self.keys, road, self.id, claim, self.stop, connections
+            self.settings,
+            self.pool,
+            self.keys,
+            road,
+            self.id,
+            self.stop,
+            wake,
+            connections,
+            letters,
         )
+
+    async def deliver(self, delivery: Delivery) -> None:
+        await self.repeat(delivery.step, delivery.wake, LOOK_SECONDS)
+        await delivery.finish()
+
+    @asynccontextmanager
+    async def alive(self) -> AsyncIterator[None]:
+        """Say so as long as the block runs: also while it waits for what is on the wire."""
+        beating = asyncio.create_task(self.beats_on())
+        try:
+            yield
+        finally:
+            beating.cancel()
+            with suppress(asyncio.CancelledError):
+                await beating
+
+    async def beats_on(self) -> None:
+        while True:
+            await self.tried(self.beat)
+            await asyncio.sleep(BEAT_SECONDS)
 
     async def repeat(self, step: Step, wake: asyncio.Event, pause: float) -> None:
         """Step while there is something to do; then wait to be woken, or a while."""
         while not self.stop.is_set():
             wake.clear()
-            try:
-                busy = await step()
-            except Exception:  # a worker outlives a database that restarts, and a fault of ours
-                log.exception("a step failed and will be tried again")
-                busy = False
-                await self.rest(asyncio.Event(), random.uniform(0.5, 2))  # noqa: S311 - no secret
-            if not busy:
+            if await self.tried(step) is False:
                 await self.rest(wake, pause)
+
+    async def tried(self, step: Step) -> bool | None:
+        """A worker outlives a database that restarts, and a fault of ours: None, soon again."""
+        try:
+            return await step()
+        except Exception:
+            log.exception("a step failed and will be tried again")
+            await self.rest(asyncio.Event(), random.uniform(0.5, 2))  # noqa: S311 - no secret
+            return None
 
     async def rest(self, wake: asyncio.Event, seconds: float) -> None:
         waiting = [asyncio.ensure_future(event.wait()) for event in (wake, self.stop)]
@@ -124,7 +194,7 @@ class Worker:
     @asynccontextmanager
     async def woken(self) -> AsyncIterator[dict[str, asyncio.Event]]:
         """Events that NOTIFY sets; listening starts anew when its connection is lost."""
-        wake = {name: asyncio.Event() for name in ("request", "letters", "digests")}
+        wake = {name: asyncio.Event() for name in ("request", "letters", "digests", "renewals")}
         listening = asyncio.create_task(self.listen(wake))
         try:
             yield wake
@@ -135,7 +205,7 @@ class Worker:
 
     async def listen(self, wake: dict[str, asyncio.Event]) -> None:
         def heard(*notification: object) -> None:
-            for name in ("request",) if notification[-1] == "request" else ("letters", "digests"):
+            for name in WOKEN.get(str(notification[-1]), ()):
                 wake[name].set()
 
         while True:
@@ -176,6 +246,13 @@ class Worker:
             began = await editions.begin_due(conn, self.settings)
         return made or began
 
+    async def renew(self) -> bool:
+        async with self.pool.acquire() as conn, conn.transaction():
+            asked = await renewals.ask(conn, RENEW_AT_ONCE)
+        async with self.pool.acquire() as conn, conn.transaction():
+            ended = await renewals.end(conn, self.keys, RENEW_AT_ONCE)
+        return bool(asked or ended == RENEW_AT_ONCE)
+
     async def seal(self) -> bool:
         """Seal, commit, then sign; or say why not, which stops all sealers but nothing else."""
         keep = Keep(self.settings.data_dir)
@@ -213,11 +290,32 @@ class Worker:
     async def beat(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():
             await outbox.beat(conn, self.id)
+            await keys.beat(conn, self.keys, self.id, "worker")
             await digests.finish_done(conn)
-            if self.beats % FORGET_EVERY == 0:
-                await limits.forget_old(conn)
-        self.beats += 1
+            await providers.forget_wide(conn, self.settings.smtp_connections * smtp.DEPTH)
         return False
+
+    async def forget_again(self) -> bool:
+        """Whom the journal names and a restored backup has brought back."""
+        for batch in erasures.batches(erasures.file(self.settings.data_dir)):
+            async with self.pool.acquire() as conn, conn.transaction():
+                gone = await erasures.replay(conn, self.keys, batch, actor=SYSTEM)
+            if gone:
+                log.warning("%d people were erased again: a backup had them back", len(gone))
+        return False
+
+    async def journal(self) -> bool:
+        async with self.pool.acquire() as conn:
+            self.journaled = await erasures.keep_up(conn, self.settings.data_dir, self.journaled)
+        return False
+
+    async def sweep(self) -> bool:
+        """One batch of what has had its time."""
+        async with self.pool.acquire() as conn, conn.transaction():
+            gone = await retention.sweep(conn, self.keys, retention.terms(self.settings))
+        if gone:
+            log.info("deleted what has had its time: %s", gone)
+        return bool(gone)
 
 
 def tell(feed: Feed, fetched: Fetched, stored: Stored) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
+import hypothesis
 import pytest
 from playwright.async_api import Browser, async_playwright
 
@@ -45,6 +46,10 @@ FLAGS = [
 
 left_out = pytest.StashKey[int]()
 counter = itertools.count()
+
+
+hypothesis.settings.register_profile("patient", deadline=None)  # a loaded day is no failure
+hypothesis.settings.load_profile("patient")
 
 
 # the run: its folder, and whether there is a browser

@@ -359,7 +359,9 @@ async def found(conn: Connection, vault: Vault, id_: int) -> Found:
         for s in await subscriptions.of_subscriber(conn, row["subscriber"])
         if s.newsletter == row["newsletter"]
     ]
-    return await subscriptions.open_subscription(conn, vault, place)
+    opened = await subscriptions.open_subscription(conn, vault, place)
+    assert opened is not None
+    return opened
 
 
 async def change(

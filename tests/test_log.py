@@ -132,7 +132,8 @@ async def test_each_checkpoint_continues_the_one_before(
     last, entries = made[-1], await logged(conn, vault)
     for checkpoint in made:
         assert checkpoint.root == rfc6962.mth(entries[: checkpoint.size])
-        proof = await log.consistency(conn, checkpoint.size, last.size)
+        spans = tree.consistency(checkpoint.size, last.size)
+        proof = tree.proof(await log.fetch_tiles(conn, tree.needed(spans)), spans)
         assert tree.continues(checkpoint.size, last.size, checkpoint.root, last.root, proof)
 
 
@@ -195,6 +196,26 @@ async def test_a_place_in_the_log_is_given_once_and_for_ever(
     ids = [UUID(event.content["id"]) for event in await consent.of(conn, subject)]
     with pytest.raises(asyncpg.SerializationError):
         await conn.execute("select seal_events($1, 2)", ids)
+
+
+async def test_a_proof_is_of_what_was_recorded_or_is_not_handed_out(
+    conn: Connection, vault: Vault, keep: Keep
+) -> None:
+    subject = await events(conn, vault, 300)
+    event = UUID((await consent.of(conn, subject))[270].content["id"])
+    assert await log.proof_of(conn, vault, event) is None  # it is not sealed yet
+    await seal(conn, vault, keep)
+    proof = await log.proof_of(conn, vault, event)
+    assert proof is not None
+    entries, checkpoint = await logged(conn, vault), proof.checkpoint
+    assert proof.path == rfc6962.path(proof.index, entries)
+    leaf = rfc6962.mth([entries[proof.index]])
+    reached = rfc6962.root_from(proof.index, checkpoint.size, leaf, list(proof.path))
+    assert reached == checkpoint.root
+    await conn.execute("alter table log_tile disable trigger user")
+    await conn.execute("update log_tile set hashes = sha256(hashes) || substring(hashes from 33)")
+    with pytest.raises(Broken, match="was changed in the database"):
+        await log.proof_of(conn, vault, event)
 
 
 async def test_after_an_erasure_entries_stay_and_proofs_still_verify(

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from mailer import config
+from mailer import config, smtp
 from mailer.config import Smtp
 from mailer.errors import Refusal
-from mailer.smtp import Road, RoadClosed, Times, connecting, session
+from mailer.smtp import Road, RoadClosed, Times, connecting, session, verdicts
 
 ANNA = "anna@example.org"
 BORIS = "boris@example.org"
@@ -23,6 +23,7 @@ VERA = "вера@пример.рф"
 NEWS = "b+TOKEN@example.org"
 MAIL = b"Subject: Hello\r\n\r\nHow are you?\r\n"
 QUICK = Times(1, 1, 1, 1, 1)
+MOST = 4_000_000
 HANG = "hang"
 CLOSE = "close"
 
@@ -117,7 +118,7 @@ class Sink:
 @contextlib.asynccontextmanager
 async def running(sink: Sink, scheme: str = "smtp", login: str = "") -> AsyncIterator[Smtp]:
     implicit = sink.tls if scheme == "smtps" else None
-    server = await asyncio.start_server(sink.serve, "127.0.0.1", 0, ssl=implicit)
+    server = await asyncio.start_server(sink.serve, "127.0.0.1", 0, ssl=implicit, limit=MOST)
     port = server.sockets[0].getsockname()[1]
     try:
         yield config.smtp(f"{scheme}://{login}127.0.0.1:{port}")
@@ -224,10 +225,17 @@ async def test_no_more_connections_than_allowed() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["smtps", "smtp+starttls"])
-async def test_a_mail_goes_by_tls(scheme: str, tls: ssl.SSLContext) -> None:
-    sink = Sink(tls=tls)
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
+async def test_mails_go_by_tls(
+    scheme: str, extensions: tuple[str, ...], tls: ssl.SSLContext
+) -> None:
+    sink = Sink(tls=tls, extensions=extensions)
+    big = MAIL + b"A line of a long text.\r\n" * 50_000
     async with road(sink, scheme) as way:
-        assert (await way.send(MAIL, NEWS, ANNA)).kind == "sent"
+        both = await asyncio.gather(*(way.send(mail, NEWS, ANNA) for mail in (MAIL, big)))
+    assert [verdict.kind for verdict in both] == ["sent", "sent"]
+    assert [len(mail) for _, _, mail in sink.mails] == [len(MAIL), len(big)]
+    assert sink.connections == 1
     assert ("STARTTLS" in sink.lines) == (scheme == "smtp+starttls")
 
 
@@ -480,7 +488,7 @@ async def test_without_a_server_it_says_what_to_set() -> None:
     ],
 )
 def test_a_reply_is_kept_without_addresses(reply: str, kept: str) -> None:
-    assert session.masked(reply, "anna+list@example.org") == kept
+    assert verdicts.masked(reply, "anna+list@example.org") == kept
 
 
 async def test_a_verdict_holds_no_address_that_the_server_echoes() -> None:
@@ -505,3 +513,37 @@ async def test_no_second_mail_can_be_smuggled_in_the_text(odd: bytes) -> None:
         with pytest.raises(ValueError, match="CRLF"):
             await way.send(odd, NEWS, ANNA)
     assert not sink.lines
+
+
+# room
+
+
+async def test_there_is_room_on_open_connections_only() -> None:
+    sink = Sink()
+    async with road(sink, connections=2) as opened:
+        assert await opened.room(10) <= 2  # without PIPELINING a mail at a time on each
+        assert sink.connections >= 1
+        assert sink.mails == []
+    sink = Sink(extensions=("PIPELINING",))
+    async with road(sink) as opened:
+        assert await opened.room(10) == smtp.DEPTH
+        assert await opened.room(1) == 1
+
+
+async def test_room_is_waited_for_until_a_mail_is_done() -> None:
+    async with road(Sink()) as opened:
+        done: list[object] = []
+        await opened.room(1)
+        await opened.hand(MAIL, NEWS, ANNA, done.append)
+        assert await opened.room(1) == 1
+        assert len(done) == 1
+
+
+@pytest.mark.parametrize("servers", [(), (config.smtp("smtp://127.0.0.1:1"),)])
+async def test_where_no_connection_is_to_be_had_there_is_no_room(
+    servers: tuple[Smtp, ...],
+) -> None:
+    async with Road(servers, 2) as closed:
+        for _ in range(2):
+            with pytest.raises(RoadClosed, match="MAILER_SMTP_URL"):
+                await closed.room(1)

@@ -28,6 +28,7 @@ PLACES = re.compile(r"%\(\w+\)s|\{\w+\}")
 TO_OPERATORS = (
     "cli/",
     "embedded",
+    "erasures.py",
     "evidence/",
     "log/",
     "migrate.py",

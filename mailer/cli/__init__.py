@@ -22,8 +22,11 @@ ROOMS = {
     "digest": "Create, preview, approve, send and watch digests.",
     "subscribers": "Import, export, count and show subscribers.",
     "consent": "Show, export and verify the consent record.",
-    "person": "Export or erase everything held about one person.",
+    "person": "Answer one person's request: export, correct, restrict, erase.",
+    "keys": "Replace the secret key while everything runs.",
+    "retention": "Delete what has had its time; say what would go, and when.",
     "suppress": "Addresses never to write to.",
+    "dkim": "Make keys that sign the mails.",
     "staff": "Accounts of the staff.",
     "token": "Tokens with which other programs use the API.",
 }

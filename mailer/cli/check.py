@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import click
 
-from mailer import config, db, log, migrate, outbox, render, smtp, subjects
+from mailer import config, db, dkim, log, migrate, outbox, render, smtp, subjects
 from mailer.cli import door
 from mailer.config import Settings
 from mailer.errors import Refusal
@@ -37,6 +37,7 @@ async def findings(settings: Settings) -> AsyncIterator[tuple[str, str | None]]:
         yield name, None if given else "is not set"
     for found in templates(settings):
         yield found
+    yield signatures(settings)
     async for found in database(settings):
         yield found
     async for found in mail_servers(settings):
@@ -56,6 +57,19 @@ def templates(settings: Settings) -> Iterator[tuple[str, str | None]]:
     yield from (("templates", fault) for fault in wrong)
     if not wrong:
         yield "templates", None
+
+
+def signatures(settings: Settings) -> tuple[str, str | None]:
+    try:
+        signers = dkim.signers(settings)
+    except Refusal as error:
+        return "DKIM", str(error)
+    if not signers:
+        return "DKIM: no key is set, so the mail server must sign (or: mailer dkim key)", None
+    named = " and ".join(f"{signer.algorithm} by {signer.name}" for signer in signers)
+    if not dkim.aligned(settings, signers[0].domain):
+        return f"DKIM ({named})", "MAILER_FROM is of another domain, so DMARC won't count it"
+    return f"DKIM ({named})", None
 
 
 async def database(settings: Settings) -> AsyncIterator[tuple[str, str | None]]:

@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn, Task, TimeElapsedColumn
 from rich.text import Text
 
-from mailer import consent, notices, subjects
+from mailer import consent, notices, replay, subjects
 from mailer.cli import door
 from mailer.cli.door import House
 from mailer.consent import Finding, Verification
 from mailer.errors import Refusal
 from mailer.evidence import verify as packs
-from mailer.log import verification
+from mailer.log import notes, verification
 from mailer.log.keep import Keep
 from mailer.log.verification import Claim, Sealed
 
@@ -32,7 +32,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 async def verify(
     pack: Path | None, key: str | None, checkpoints: tuple[Path, ...], as_json: bool
 ) -> None:
-    """Recompute every commitment, chain, notice, leaf, tile and checkpoint.
+    """Recompute every commitment, chain, notice, leaf, tile and checkpoint; replay what they say.
 
     Exit status 1 if anything was changed, removed, moved or put in. With PACK (a .zip, or the
     folder it was unpacked into), an evidence pack is verified instead, without any database.
@@ -68,12 +68,13 @@ async def verify(
 def offline(pack: Path, key: str | None, checkpoints: tuple[Path, ...], *, as_json: bool) -> None:
     """By our own copy of verify.py, never by the one in the pack."""
     kept = [path.read_text("utf-8", "replace") for path in checkpoints]
+    known = str(notes.parse_key(key)) if key is not None else None
     try:
         files = packs.read(pack)
     except packs.Wrong as error:
         count, wrong = 0, [str(error)]
     else:
-        count, wrong = packs.examine(files, key, kept)
+        count, wrong = packs.examine(files, known, kept)
     if as_json:
         door.show_one({"events": count, "findings": wrong}, as_json=True)
     else:
@@ -92,6 +93,7 @@ async def found(
     claimed = [*await verification.claims(conn, keys, Keep(house.settings.data_dir)), *given]
     for part in (
         consent.verify(conn, keys, seen),
+        replay.check(conn, keys),
         notices.verify(conn, await subjects.house(conn, keys)),
         verification.verify(conn, keys, claimed, sealed),
     ):

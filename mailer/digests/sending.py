@@ -123,14 +123,14 @@ async def cancel(conn: Connection, digest: Digest) -> None:
     if begun is None:
         raise refused(digest, "be cancelled")
     if begun:
-        await conn.execute(SQL.drop_mails, digest.id)
+        await outbox.drop_cancelled(conn)
     else:
         await conn.execute(SQL.give_back, digest.id)
 
 
 async def finish_done(conn: Connection) -> int:
     """Digests of which no mail waits any more are sent; how many became so."""
-    await conn.execute(SQL.drop_cancelled)
+    await outbox.drop_cancelled(conn)
     return len(await conn.fetch(SQL.finish_done))
 
 

@@ -16,7 +16,7 @@ still verifies. docs/consent-log.md has all formats byte by byte.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -286,10 +286,20 @@ def in_tile(signed: Checkpoint, place: Place) -> int:
 
 
 async def prove(conn: Connection, signed: Checkpoint, leaf: int) -> Proof:
-    """That the entry at `leaf`, below the size of the checkpoint, is in the tree it signs."""
-    spans = tree.inclusion(leaf, signed.size)
+    """That the entry at `leaf`, below the size of the checkpoint, is in the tree it signs.
+
+    Raises Broken rather than hand out a proof that does not verify.
+    """
+    spans = [(leaf, leaf + 1), *tree.inclusion(leaf, signed.size)]
     tiles = await fetch_tiles(conn, tree.needed(spans))
-    return Proof(leaf, tree.proof(tiles, spans), signed)
+    if tiles.keys() == tree.needed(spans):
+        hash_, *path = tree.proof(tiles, spans)
+        if tree.includes(leaf, signed.size, hash_, path, signed.root):
+            return Proof(leaf, path, signed)
+    raise Broken(
+        "The consent log was changed in the database: run `mailer consent verify`, and restore "
+        "the newest backup."
+    )
 
 
 async def proof_of(conn: Connection, keys: Vault, event: UUID) -> Proof | None:
@@ -299,9 +309,3 @@ async def proof_of(conn: Connection, keys: Vault, event: UUID) -> Proof | None:
     if signed is None or leaf is None or leaf >= signed.size:
         return None
     return await prove(conn, signed, leaf)
-
-
-async def consistency(conn: Connection, old: int, new: int) -> Sequence[bytes]:
-    """The proof that a tree of `new` leaves, no more than there are, begins with one of `old`."""
-    spans = tree.consistency(old, new)
-    return tree.proof(await fetch_tiles(conn, tree.needed(spans)), spans)

@@ -129,20 +129,6 @@ class Proof:
         return f"{PROOF}\nindex {self.index}\n{path}\n{self.checkpoint.note}"
 
 
-def open_proof(text: str, key: Key) -> Proof:
-    """Raises Invalid unless it is a tlog-proof under a checkpoint that the key signed."""
-    head, _, note = text.partition("\n\n")
-    version, *lines = head.split("\n")
-    if lines and lines[0].startswith("extra "):
-        del lines[0]
-    index = lines[0].removeprefix("index ") if lines else ""
-    path = [decoded(line) or b"" for line in lines[1:]]
-    well = version == PROOF and lines and lines[0].startswith("index ") and NUMBER.fullmatch(index)
-    if not well or not all(len(each) == HASH_BYTES for each in path):
-        raise Invalid("This is no proof of inclusion in a log.")
-    return Proof(int(index), path, open_checkpoint(note, key))
-
-
 # base64 (RFC 4648, section 4), of which only one spelling is read
 
 

@@ -90,6 +90,7 @@ API_REFUSALS: Mapping[int, Refusal] = {
 LOST = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # of several servers, none takes writes at present
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # it shuts down or starts
     asyncpg.InsufficientResourcesError,  # its disk is full, or all its connections are taken
