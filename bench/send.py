@@ -13,16 +13,15 @@ import subprocess
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from bench import place
+from bench import place, readers
 from bench.place import Place
-from mailer import articles, digests, editions, mime, outbox, subscriptions, vault
+from mailer import articles, digests, editions, mime, outbox
 from mailer.articles import Draft
 from mailer.db import Connection
 from mailer.digests import Digest
-from mailer.subscriptions import Wish
-from mailer.tokens import LENGTH, SLOTS, Token
+from mailer.tokens import LENGTH, SLOTS
 
 ARTICLES = 12
 SUMMARY = (
@@ -30,7 +29,6 @@ SUMMARY = (
     "sent the case back. Both sides have a month to appeal. The ruling and the order are attached, "
     "in the original and in translation, with what our lawyers say about both.</p>"
 )
-BATCH = 100
 LOOK_SECONDS = 0.02
 
 
@@ -58,7 +56,7 @@ def arguments() -> argparse.Namespace:
 
 
 async def compare(here: Place, given: argparse.Namespace, port: int) -> dict[str, object]:
-    await people(here, given.readers)
+    await readers.seed(here, given.readers)
     digest, size = await draft(here)
     sessions = given.workers * given.connections
     before = source(given.readers, size, sessions, port)
@@ -79,40 +77,7 @@ async def compare(here: Place, given: argparse.Namespace, port: int) -> dict[str
     }
 
 
-# setting up, by the same verbs as everybody
-
-
-async def people(here: Place, many: int) -> None:
-    """Readers who asked and confirmed; their confirmation mails are not what is measured."""
-    addresses = [f"reader{n}@example.org" for n in range(many)]
-    inbox = uuid4()
-    async with here.pool.acquire() as conn:
-        for start in range(0, many, BATCH):
-            place.progress(f"readers: {start} of {many}")
-            async with conn.transaction():
-                await outbox.beat(conn, inbox)
-                await subscribe(conn, here, addresses[start : start + BATCH])
-                await confirm(conn, here, inbox)
-        await outbox.bury(conn, inbox)
-
-
-async def subscribe(conn: Connection, here: Place, addresses: list[str]) -> None:
-    slugs = (here.newsletter.slug,)
-    for email in addresses:
-        await subscriptions.request(conn, here.vault, Wish(email, slugs, here.notice.id, "en"))
-    await subscriptions.admit(conn, here.vault, here.settings.confirm_hours, len(addresses))
-
-
-async def confirm(conn: Connection, here: Place, inbox: UUID) -> None:
-    """Take the confirmation mails out of the outbox, and follow the link of each."""
-    letters = await outbox.claim_letters(conn, inbox, BATCH)
-    for letter in letters:
-        subject = here.vault.unwrap(letter.subscriber, letter.dek)
-        asking = subscriptions.bound_to("confirm", letter.subscription, letter.asked_at)
-        token = Token(letter.handle, vault.proof(subject, "confirm", asking))
-        outcome, _ = await subscriptions.confirm(conn, here.vault, str(token), {"page": "bench"})
-        assert outcome == "confirmed", outcome
-    await outbox.drop(conn, [letter.id for letter in letters])
+# setting up
 
 
 async def draft(here: Place) -> tuple[Digest, int]:

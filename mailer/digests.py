@@ -178,7 +178,7 @@ async def cancel(conn: Connection, digest: Digest) -> None:
         raise refused(digest, "be cancelled")
     if digest.state == "draft":
         await conn.execute(SQL.give_back, digest.id)
-    await conn.execute(SQL.drop_mails, digest.id)
+    await outbox.drop_cancelled(conn)
 
 
 def refused(digest: Digest, what: str) -> Conflict:
@@ -192,7 +192,7 @@ def refused(digest: Digest, what: str) -> Conflict:
 
 async def finish_done(conn: Connection) -> int:
     """Digests of which no mail waits any more are sent; how many became so."""
-    await conn.execute(SQL.drop_cancelled)
+    await outbox.drop_cancelled(conn)
     return len(await conn.fetch(SQL.finish_done))
 
 

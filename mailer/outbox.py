@@ -1,7 +1,8 @@
 """The outbox: mails waiting to go, one row a mail; kind and ids, no text, no secret, no address.
 
-A worker claims mails and commits, sends them, settles them and commits. A worker that falls silent
-is removed by the others, and the mails it held are free again.
+They wait in batches. A worker claims a batch and commits, sends its mails, settles them and
+commits; a batch of which no mail waits ends. A worker that falls silent is removed by the others,
+and the batches it held are free again: those of their mails that were not settled still wait.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,14 @@ SQL = db.statements("outbox")
 CHANNEL = "mailer"
 """NOTIFY on it wakes the workers; the payload says for what."""
 
+BATCH = 200
+"""Mails of a digest in a batch: few enough to share a digest among many workers."""
+
+CANCELLED_AT_ONCE = 50
+"""Batches of cancelled digests that are ended in one transaction."""
+
 Kind: TypeAlias = Literal["confirm", "already", "digest"]
+Settled: TypeAlias = Literal["sent", "failed", "dropped"]
 STATES = ("waiting", "sent", "failed", "dropped")
 
 
@@ -26,28 +34,37 @@ STATES = ("waiting", "sent", "failed", "dropped")
 class Claimed:
     """A mail taken, and what is needed to compose it; `dek` wrapped, `address` sealed.
 
-    `attested`: whether the consent record has it already that it was mailed. `wanted`: whether its
-    subscription is still in the state that the mail was put for.
+    `attested`: whether the consent record has it already that it was mailed. `age`: since it was
+    put. `replaced`: the next digest of its newsletter and cadence is on its way or was sent.
     """
 
     id: int
+    batch: int
     kind: Kind
     digest: int | None
     message: UUID
     attempts: int
     attested: bool
-    created_at: datetime
+    age: timedelta
+    replaced: bool
     subscription: int
     newsletter: int
     language: str
     notice: str
     handle: int
     asked_at: datetime
-    wanted: bool
     subscriber: UUID
     subscriber_handle: int
     dek: bytes
     address: bytes
+
+
+@dataclass(frozen=True)
+class Due:
+    """What is old enough to be forgotten, and when more will be."""
+
+    due: int
+    next: datetime | None
 
 
 async def put(conn: Connection, kind: Kind, subscription: int) -> None:
@@ -58,7 +75,7 @@ async def put(conn: Connection, kind: Kind, subscription: int) -> None:
 
 async def put_digest(conn: Connection, digest: int) -> int:
     """One mail for each confirmed reader of the digest's cadence; how many are new."""
-    added: int = await conn.fetchval(SQL.put_digest, digest)
+    added: int = await conn.fetchval(SQL.put_digest, digest, BATCH)
     await wake(conn, "outbox")
     return added
 
@@ -67,14 +84,47 @@ async def wake(conn: Connection, what: Literal["request", "outbox"]) -> None:
     await conn.execute(SQL.wake, CHANNEL, what)
 
 
-async def claim_letters(conn: Connection, worker: UUID, limit: int) -> list[Claimed]:
-    """Take up to `limit` letters to one person that are due."""
-    return await db.fetch(conn, Claimed, SQL.claim_letters, worker, limit)
+# claiming
 
 
-async def claim_digests(conn: Connection, worker: UUID, limit: int) -> list[Claimed]:
-    """Take up to `limit` mails that are due, of the digests being sent."""
-    return await db.fetch(conn, Claimed, SQL.claim_digests, worker, limit)
+async def free_strays(
+    conn: Connection, worker: UUID, known: Sequence[int], *, letters: bool
+) -> None:
+    """Batches of letters (or digests) that the worker holds, other than `known`, are free."""
+    await conn.execute(SQL.free_strays, worker, letters, list(known))
+
+
+async def claim_letters(conn: Connection, worker: UUID, limit: int) -> list[int]:
+    """Take up to `limit` letters to one person that are due: their batches."""
+    return [row["id"] for row in await conn.fetch(SQL.claim_letters, worker, limit)]
+
+
+async def claim_digests(
+    conn: Connection, worker: UUID, limit: int, providers: Sequence[str] = ()
+) -> list[int]:
+    """Take up to `limit` batches that are due, of the digests being sent.
+
+    Of those that wait for a provider only what waits for one of `providers`.
+    """
+    claimed = await conn.fetch(SQL.claim_digests, worker, limit, list(providers))
+    return [row["id"] for row in claimed]
+
+
+async def mails(conn: Connection, batches: Sequence[int]) -> list[Claimed]:
+    """The mails that wait in them."""
+    return await db.fetch(conn, Claimed, SQL.mails, list(batches))
+
+
+async def still_wanted(
+    conn: Connection, worker: UUID, asked: Mapping[int, bytes]
+) -> Mapping[int, bool]:
+    """The last look before the wire; `asked`: ids with the suppression hash of their addresses.
+
+    Whether each is still wanted by its reader; left out: what the worker does not hold any more,
+    or is settled already, or is of a digest that is paused or cancelled.
+    """
+    rows = await conn.fetch(SQL.still_wanted, worker, list(asked), list(asked.values()))
+    return {row["id"]: row["wanted"] for row in rows}
 
 
 async def attest(conn: Connection, id_: int) -> None:
@@ -82,32 +132,75 @@ async def attest(conn: Connection, id_: int) -> None:
     await conn.execute(SQL.attest, id_)
 
 
-async def drop(conn: Connection, ids: Sequence[int]) -> None:
-    """Mails that nobody wants any more."""
-    await conn.execute(SQL.drop, list(ids))
+async def drop_of(conn: Connection, subscription: int) -> None:
+    """The reader left: what waits for them never goes."""
+    await conn.execute(SQL.drop_of, subscription)
 
 
-async def settle(
-    conn: Connection, id_: int, state: Literal["sent", "failed"], reply: str | None
+# settling
+
+
+async def settle(conn: Connection, settled: Sequence[tuple[int, Settled, str | None]]) -> None:
+    """What became of mails, for good: id, state and the server's words."""
+    ids, states, replies = zip(*settled, strict=True)
+    await conn.execute(SQL.settle, list(ids), list(states), list(replies))
+
+
+async def move(
+    conn: Connection,
+    worker: UUID,
+    digest: int | None,
+    moved: Sequence[tuple[int, str | None]],
+    *,
+    delay: timedelta = timedelta(0),
+    provider: str | None = None,
+    attempts: int = 0,
 ) -> None:
-    """What became of a mail, for good."""
-    await conn.execute(SQL.settle, id_, state, reply)
+    """Let mails of one digest wait on, in another batch: after a delay, or for a provider.
+
+    `moved`: ids and the server's words; `attempts`: how many tries that cost.
+    """
+    ids, replies = zip(*moved, strict=True)
+    await conn.execute(
+        SQL.move, worker, digest, list(ids), delay, provider, attempts, list(replies)
+    )
 
 
-async def defer(conn: Connection, id_: int, delay: timedelta, reply: str | None) -> None:
-    """Try again after `delay`."""
-    await conn.execute(SQL.defer, id_, delay, reply)
+async def end(conn: Connection, worker: UUID, batches: Sequence[int]) -> None:
+    """Done with these: those of which no mail waits are no more, the others are free."""
+    await conn.execute(SQL.end, worker, list(batches))
+    await conn.execute(SQL.give_back, worker, list(batches))
 
 
-async def release(conn: Connection, ids: Sequence[int], delay: timedelta) -> None:
-    """Give mails back that were not tried; it costs them no attempt."""
-    await conn.execute(SQL.release, list(ids), delay)
+async def drop_cancelled(conn: Connection) -> None:
+    """Some mails of cancelled digests that nobody holds; workers do it until none is left."""
+    await conn.execute(SQL.drop_cancelled, CANCELLED_AT_ONCE)
 
 
 async def progress(conn: Connection, digest: int) -> Mapping[str, int]:
     """How many mails of a digest are in each state."""
-    counted = {row["state"]: row["count"] for row in await conn.fetch(SQL.progress, digest)}
-    return {state: counted.get(state, 0) for state in STATES}
+    counted = await conn.fetchrow(SQL.progress, digest)
+    assert counted is not None, "digests are never deleted"
+    return {state: counted[state] for state in STATES}
+
+
+# forgetting
+
+
+async def forget_settled(conn: Connection, days: int, limit: int) -> int:
+    """Up to `limit` mails done with so many days ago; how many there were.
+
+    Digests keep their totals: `progress` answers as before.
+    """
+    gone: int = await conn.fetchval(SQL.forget_settled, days, limit)
+    return gone
+
+
+async def settled_due(conn: Connection, days: int) -> Due:
+    """How many mails `forget_settled` would find now, and when there will be more."""
+    found = await db.first(conn, Due, SQL.settled_due, days)
+    assert found is not None
+    return found
 
 
 # who works

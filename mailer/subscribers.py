@@ -35,7 +35,7 @@ class Subscriber:
 
 
 def open_address(subject: Subject, sealed: bytes) -> Address:
-    return address.parse(vault.unseal(subject, PLACE, sealed).decode())
+    return address.known(vault.unseal(subject, PLACE, sealed).decode())
 
 
 async def keep(

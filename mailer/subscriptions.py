@@ -397,6 +397,7 @@ async def withdraw(conn: Connection, found: Found, channel: Channel, actor: Acto
     if found.subscription.state == "left":
         return
     await conn.execute(SQL.leave, found.subscription.id)
+    await outbox.drop_of(conn, found.subscription.id)
     await record(conn, found, "consent.withdrawn", {"channel": channel}, actor)
 
 

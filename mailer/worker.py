@@ -20,10 +20,10 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from mailer import digests, feeds, fetch, limits, outbox, smtp, subscriptions
+from mailer import digests, feeds, fetch, limits, outbox, providers, smtp, subscriptions
 from mailer.config import Settings
 from mailer.db import Connection, Pool
-from mailer.delivery import Claim, Delivery
+from mailer.delivery import Delivery
 from mailer.feeds import Feed
 from mailer.fetch import Policy
 from mailer.outbox import CHANNEL
@@ -65,15 +65,17 @@ class Worker:
                 self.settings.base_url, Policy(self.settings.feed_networks)
             ) as self.feeds,
             self.woken() as wake,
+            self.alive(),
             asyncio.TaskGroup() as loops,
         ):
-            to_people = self.delivery(letters, outbox.claim_letters, LETTER_CONNECTIONS)
-            to_readers = self.delivery(bulk, outbox.claim_digests, self.settings.smtp_connections)
+            to_people = self.delivery(letters, wake["letters"], LETTER_CONNECTIONS, letters=True)
+            to_readers = self.delivery(
+                bulk, wake["digests"], self.settings.smtp_connections, letters=False
+            )
             loops.create_task(self.repeat(self.admit, wake["request"], LOOK_SECONDS))
-            loops.create_task(self.repeat(to_people.step, wake["letters"], LOOK_SECONDS))
-            loops.create_task(self.repeat(to_readers.step, wake["digests"], LOOK_SECONDS))
+            loops.create_task(self.deliver(to_people))
+            loops.create_task(self.deliver(to_readers))
             loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
-            loops.create_task(self.repeat(self.beat, asyncio.Event(), BEAT_SECONDS))
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self.pool.acquire() as conn:
                 await outbox.bury(conn, self.id)
@@ -81,23 +83,56 @@ class Worker:
     def road(self, connections: int) -> smtp.Road:
         return smtp.Road(self.settings.smtp, connections, name=self.settings.domain)
 
-    def delivery(self, road: smtp.Road, claim: Claim, connections: int) -> Delivery:
+    def delivery(
+        self, road: smtp.Road, wake: asyncio.Event, connections: int, *, letters: bool
+    ) -> Delivery:
         return Delivery(
-            self.settings, self.pool, self.keys, road, self.id, claim, self.stop, connections
+            self.settings,
+            self.pool,
+            self.keys,
+            road,
+            self.id,
+            self.stop,
+            wake,
+            connections,
+            letters,
         )
+
+    async def deliver(self, delivery: Delivery) -> None:
+        await self.repeat(delivery.step, delivery.wake, LOOK_SECONDS)
+        await delivery.finish()
+
+    @asynccontextmanager
+    async def alive(self) -> AsyncIterator[None]:
+        """Say so as long as the block runs: also while it waits for what is on the wire."""
+        beating = asyncio.create_task(self.beats_on())
+        try:
+            yield
+        finally:
+            beating.cancel()
+            with suppress(asyncio.CancelledError):
+                await beating
+
+    async def beats_on(self) -> None:
+        while True:
+            await self.tried(self.beat)
+            await asyncio.sleep(BEAT_SECONDS)
 
     async def repeat(self, step: Step, wake: asyncio.Event, pause: float) -> None:
         """Step while there is something to do; then wait to be woken, or a while."""
         while not self.stop.is_set():
             wake.clear()
-            try:
-                busy = await step()
-            except Exception:  # a worker outlives a database that restarts, and a fault of ours
-                log.exception("a step failed and will be tried again")
-                busy = False
-                await self.rest(asyncio.Event(), random.uniform(0.5, 2))  # noqa: S311 - no secret
-            if not busy:
+            if await self.tried(step) is False:
                 await self.rest(wake, pause)
+
+    async def tried(self, step: Step) -> bool | None:
+        """A worker outlives a database that restarts, and a fault of ours: None, soon again."""
+        try:
+            return await step()
+        except Exception:
+            log.exception("a step failed and will be tried again")
+            await self.rest(asyncio.Event(), random.uniform(0.5, 2))  # noqa: S311 - no secret
+            return None
 
     async def rest(self, wake: asyncio.Event, seconds: float) -> None:
         waiting = [asyncio.ensure_future(event.wait()) for event in (wake, self.stop)]
@@ -155,6 +190,7 @@ class Worker:
         async with self.pool.acquire() as conn, conn.transaction():
             await outbox.beat(conn, self.id)
             await digests.finish_done(conn)
+            await providers.forget_wide(conn, self.settings.smtp_connections * smtp.DEPTH)
             if self.beats % FORGET_EVERY == 0:
                 await limits.forget_old(conn)
         self.beats += 1

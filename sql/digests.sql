@@ -89,20 +89,8 @@ returning true;
 -- name: give_back
 delete from digest_article where digest = $1;
 
--- name: drop_mails
--- Those a worker holds are on the wire: they are settled as what they become.
-update outbox set state = 'dropped', settled_at = now()
-where digest = $1 and state = 'waiting' and worker is null;
-
--- name: drop_cancelled
--- What was on the wire at the cancel and came back to be tried again.
-update outbox o set state = 'dropped', settled_at = now()
-from digest d
-where d.state = 'cancelled' and d.finished_at > now() - interval '1 day'
-  and o.digest = d.id and o.state = 'waiting' and o.worker is null;
-
 -- name: finish_done
 update digest d set state = 'sent', finished_at = now()
 where d.state = 'sending'
-  and not exists (select from outbox o where o.digest = d.id and o.state = 'waiting')
+  and not exists (select from batch b where b.digest = d.id)
 returning d.id;

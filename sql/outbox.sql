@@ -1,16 +1,31 @@
 -- name: put
-insert into outbox (kind, subscription) values ($1, $2);
+with made as (
+    insert into batch (mails) values (1) returning id
+)
+insert into outbox (kind, subscription, batch) select $1, $2, id from made;
 
 -- name: put_digest
--- `on conflict`: approving again, or a reader who came twice, adds nothing.
-with added as (
-    insert into outbox (kind, subscription, digest)
-    select 'digest', s.id, d.id
+-- In batches of $2. `on conflict`: a reader who came twice gets one mail.
+with reader as materialized (
+    select s.id, (row_number() over (order by s.id) - 1) / $2 as place
     from digest d
     join subscription s on s.newsletter = d.newsletter and s.cadence = d.cadence
     where d.id = $1
       and s.state = 'confirmed'
       and (s.paused_until is null or s.paused_until <= now())
+      and not exists (select from outbox o where o.digest = d.id and o.subscription = s.id)
+), made as (
+    insert into batch (digest, mails)
+    select $1, count(*) from reader group by place order by place
+    returning id
+), placed as (
+    select id, row_number() over (order by id) - 1 as place from made
+), added as (
+    insert into outbox (kind, subscription, digest, batch)
+    select 'digest', r.id, $1, p.id
+    from reader r
+    join placed p on p.place = r.place
+    order by r.id
     on conflict (digest, subscription) do nothing
     returning 1
 )
@@ -19,82 +34,229 @@ select count(*) from added;
 -- name: wake
 select pg_notify($1, $2);
 
--- name: claim_letters -> mailer.outbox.Claimed
--- `skip locked`: workers never wait for each other. A confirmation is wanted while its subscription
--- is pending; "you are already subscribed" while it is confirmed.
-with taken as (
-    update outbox o
-    set worker = $1, attempts = o.attempts + 1
-    where o.id in (
-        select id from outbox
-        where state = 'waiting' and worker is null and digest is null and due_at <= now()
+-- name: free_strays
+-- Batches that the worker holds without knowing of it: the answer to its claim was lost.
+update batch set worker = null
+where worker = $1 and (digest is null) = $2 and id <> all ($3::bigint[]);
+
+-- name: claim_letters
+-- `skip locked`: workers never wait for each other.
+update batch
+set worker = $1, touched = true
+where id in (
+    select id from batch
+    where worker is null and digest is null and due_at <= now()
+    order by due_at, id
+    limit $2
+    for update skip locked
+)
+returning id;
+
+-- name: claim_digests
+-- Only digests that are being sent are looked at; and no batch that waits for a provider, unless
+-- it is one of those that have room ($3).
+update batch
+set worker = $1, touched = true
+where id in (
+    select due.id
+    from digest d
+    cross join lateral (
+        select id from batch
+        where digest = d.id and worker is null and due_at <= now()
+          and (provider is null or provider = any ($3::text[]))
         order by due_at, id
         limit $2
         for update skip locked
-    )
-    returning o.*
+    ) due
+    where d.state = 'sending'
+    limit $2
 )
-select t.id, t.kind, t.digest, t.message, t.attempts, t.attested, t.created_at, t.subscription,
-       s.newsletter, s.language, s.notice, s.handle, s.asked_at,
-       s.state = case t.kind when 'confirm' then 'pending' else 'confirmed' end as wanted,
-       p.id as subscriber, p.handle as subscriber_handle, k.dek, p.address
-from taken t
-join subscription s on s.id = t.subscription
-join subscriber p on p.id = s.subscriber
-join subject k on k.id = p.id
-order by t.due_at, t.id;
+returning id;
 
--- name: claim_digests -> mailer.outbox.Claimed
--- Only digests that are being sent are looked at: the mails of a paused one cost nothing.
-with taken as (
-    update outbox o
-    set worker = $1, attempts = o.attempts + 1
-    where o.id in (
-        select due.id
-        from digest d
-        cross join lateral (
-            select id from outbox
-            where digest = d.id and state = 'waiting' and worker is null and due_at <= now()
-            order by due_at, id
-            limit $2
-            for update skip locked
-        ) due
-        where d.state = 'sending'
-        limit $2
-    )
-    returning o.*
-)
-select t.id, t.kind, t.digest, t.message, t.attempts, t.attested, t.created_at, t.subscription,
-       s.newsletter, s.language, s.notice, s.handle, s.asked_at, s.state = 'confirmed' as wanted,
+-- name: mails -> mailer.outbox.Claimed
+-- What waits in those batches. The limit is for the planner: it never reads a whole table for them.
+select o.id, o.batch, o.kind, o.digest, o.message, o.attempts, o.attested, o.subscription,
+       now() - o.created_at as age,
+       exists (
+           select from digest d
+           join digest n on n.newsletter = d.newsletter and n.cadence = d.cadence
+           where d.id = o.digest and n.number > d.number and n.state in ('sending', 'sent')
+       ) as replaced,
+       s.newsletter, s.language, s.notice, s.handle, s.asked_at,
        p.id as subscriber, p.handle as subscriber_handle, k.dek, p.address
-from taken t
-join subscription s on s.id = t.subscription
+from (
+    select * from outbox
+    where batch = any ($1::bigint[]) and state = 'waiting'
+    order by id
+    limit 1000
+) o
+join subscription s on s.id = o.subscription
 join subscriber p on p.id = s.subscriber
 join subject k on k.id = p.id
-order by t.due_at, t.id;
+order by o.id;
+
+-- name: still_wanted
+-- The last look before the wire: `wanted` of those that the worker holds and may send now. A
+-- confirmation is wanted while its subscription is pending, everything else while it is confirmed.
+select o.id,
+       s.state = case o.kind when 'confirm' then 'pending' else 'confirmed' end
+           and (o.digest is null or s.paused_until is null or s.paused_until <= now())
+           and not exists (select from suppression x where x.hash = asked.hash) as wanted
+from unnest($2::bigint[], $3::bytea[]) as asked (id, hash)
+join outbox o on o.id = asked.id and o.state = 'waiting'
+join batch b on b.id = o.batch and b.worker = $1
+join subscription s on s.id = o.subscription
+left join digest d on d.id = o.digest
+where o.digest is null or d.state = 'sending';
 
 -- name: attest
 update outbox set attested = true where id = $1;
 
--- name: drop
-update outbox set state = 'dropped', worker = null, settled_at = now()
-where id = any ($1::bigint[]) and state = 'waiting';
+-- name: drop_of
+-- Whoever leaves: what is on the wire already is settled as what it becomes.
+update outbox set state = 'dropped', settled_at = now()
+where subscription = $1 and state = 'waiting';
 
 -- name: settle
--- Also when somebody else holds it by now: what was sent was sent.
-update outbox set state = $2, worker = null, reply = $3, settled_at = now()
-where id = $1 and state = 'waiting';
+-- What was sent was sent, whoever holds it by now.
+update outbox o
+set state = said.state, reply = said.reply, settled_at = now(),
+    attempts = o.attempts + case said.state when 'dropped' then 0 else 1 end
+from unnest($1::bigint[], $2::text[], $3::text[]) as said (id, state, reply)
+where o.id = said.id and (o.state = 'waiting' or said.state = 'sent');
 
--- name: defer
-update outbox set worker = null, due_at = now() + $2::interval, reply = $3
-where id = $1 and state = 'waiting';
+-- name: move
+-- To a batch of their own, due after $4 or when provider $5 takes more; at the cost of $6 attempts.
+-- Only what the worker still holds.
+with held as materialized (
+    select o.id, said.reply
+    from unnest($3::bigint[], $7::text[]) as said (id, reply)
+    join outbox o on o.id = said.id and o.state = 'waiting'
+    join batch b on b.id = o.batch and b.worker = $1
+    for update of o
+), made as (
+    insert into batch (digest, mails, due_at, provider)
+    select $2, count(*), now() + $4::interval, $5 from held having count(*) > 0
+    returning id
+)
+update outbox o
+set batch = made.id, attempts = o.attempts + $6, reply = coalesce(held.reply, o.reply)
+from made, held
+where o.id = held.id;
 
--- name: release
-update outbox set worker = null, due_at = now() + $2::interval, attempts = attempts - 1
-where id = any ($1::bigint[]) and state = 'waiting';
+-- name: end
+-- Batches of which no mail waits; what became of them goes into the digest's totals.
+with ended as (
+    delete from batch b
+    where b.id = any ($2::bigint[]) and b.worker = $1
+      and not exists (select from outbox o where o.batch = b.id and o.state = 'waiting')
+    returning b.id, b.digest
+), counted as (
+    select e.digest,
+           count(*) filter (where o.state = 'sent') as sent,
+           count(*) filter (where o.state = 'failed') as failed,
+           count(*) filter (where o.state = 'dropped') as dropped
+    from ended e
+    join outbox o on o.batch = e.id
+    where e.digest is not null
+    group by e.digest
+)
+update digest d
+set sent = d.sent + c.sent, failed = d.failed + c.failed, dropped = d.dropped + c.dropped
+from counted c
+where d.id = c.digest;
+
+-- name: give_back
+update batch set worker = null where id = any ($2::bigint[]) and worker = $1;
+
+-- name: drop_cancelled
+-- Batches of cancelled digests that nobody holds, so many at a time.
+with ended as (
+    delete from batch
+    where id in (
+        select b.id
+        from digest d
+        join batch b on b.digest = d.id
+        where d.state = 'cancelled' and b.worker is null
+        limit $1
+        for update of b skip locked
+    )
+    returning id, digest
+), counted as (
+    select e.digest,
+           count(*) filter (where o.state = 'sent') as sent,
+           count(*) filter (where o.state = 'failed') as failed,
+           count(*) filter (where o.state in ('dropped', 'waiting')) as dropped
+    from ended e
+    join outbox o on o.batch = e.id
+    group by e.digest
+), left_out as (
+    update outbox o set state = 'dropped', settled_at = now()
+    from ended e
+    where o.batch = e.id and o.state = 'waiting'
+)
+update digest d
+set sent = d.sent + c.sent, failed = d.failed + c.failed, dropped = d.dropped + c.dropped
+from counted c
+where d.id = c.digest;
 
 -- name: progress
-select state, count(*) from outbox where digest = $1 group by state;
+-- Ended batches are in the totals; of those nobody has touched, all mails wait.
+select d.sent + coalesce(o.sent, 0) as sent,
+       d.failed + coalesce(o.failed, 0) as failed,
+       d.dropped + coalesce(o.dropped, 0) as dropped,
+       coalesce(o.waiting, 0)
+           + (select coalesce(sum(mails), 0) from batch where digest = $1 and not touched)
+           as waiting
+from digest d
+left join (
+    select count(*) filter (where o.state = 'sent') as sent,
+           count(*) filter (where o.state = 'failed') as failed,
+           count(*) filter (where o.state = 'dropped') as dropped,
+           count(*) filter (where o.state = 'waiting') as waiting
+    from batch b
+    join outbox o on o.batch = b.id
+    where b.digest = $1 and b.touched
+) o on true
+where d.id = $1;
+
+-- name: forget_settled
+-- Mails of letters and digests that were done with so many days ago; the digests keep their totals.
+with old as (
+    (
+        select o.id
+        from digest d
+        join outbox o on o.digest = d.id
+        where d.finished_at < now() - make_interval(days => $1)
+          and not exists (select from batch b where b.digest = d.id)
+        limit $2
+    )
+    union all
+    (
+        select id from outbox
+        where digest is null and state <> 'waiting'
+          and created_at < now() - make_interval(days => $1)
+          and settled_at < now() - make_interval(days => $1)
+        limit $2
+    )
+    limit $2
+), gone as (
+    delete from outbox where id in (select id from old) returning 1
+)
+select count(*) from gone;
+
+-- name: settled_due -> mailer.outbox.Due
+-- How many of them there are, and when the next would be due.
+with mail as (
+    select coalesce(d.finished_at, case when o.digest is null then o.settled_at end) as done_at
+    from outbox o
+    left join digest d on d.id = o.digest
+    where o.state <> 'waiting'
+)
+select count(*) filter (where done_at < now() - make_interval(days => $1)) as due,
+       min(done_at) filter (where done_at >= now() - make_interval(days => $1))
+           + make_interval(days => $1) as next
+from mail;
 
 -- name: beat
 -- Whether the worker was itself silent before.
@@ -103,14 +265,14 @@ with before as (
 ), beaten as (
     insert into worker (id) values ($1) on conflict (id) do update set seen_at = now()
 )
-select coalesce((select seen_at < now() - interval '15 seconds' from before), false);
+select coalesce((select seen_at < now() - interval '8 seconds' from before), false);
 
 -- name: bury_silent
--- Deleting a worker frees the mails it holds (on delete set null).
-delete from worker where seen_at < now() - interval '30 seconds';
+-- Deleting a worker frees the batches it holds (on delete set null).
+delete from worker where seen_at < now() - interval '15 seconds';
 
 -- name: bury
 delete from worker where id = $1;
 
 -- name: workers
-select count(*) from worker where seen_at > now() - interval '15 seconds';
+select count(*) from worker where seen_at > now() - interval '8 seconds';

@@ -14,7 +14,7 @@ PACKAGE = Path(mailer.__file__).parent
 LADDER = (
     ("errors", "tokens"),
     ("address", "db", "embedded", "render", "vault"),
-    ("config", "consent", "limits", "migrate", "outbox", "subjects", "suppressions"),
+    ("config", "consent", "limits", "migrate", "outbox", "providers", "subjects", "suppressions"),
     ("articles", "exports", "newsletters", "notices", "staff", "subscribers"),
     ("digests", "feeds", "subscriptions"),
     ("bounces", "example", "fetch", "letters", "mailbox", "mime", "people", "smtp"),

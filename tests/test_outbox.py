@@ -1,13 +1,13 @@
 """The outbox: claimed by one, settled once, free again when its worker dies; and digests in it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
-from mailer import articles, digests, outbox, subscriptions
+from mailer import address, articles, digests, outbox, subscriptions, suppressions
 from mailer.articles import Draft
 from mailer.db import Connection, Pool
 from mailer.digests import Digest, Edition
@@ -34,11 +34,21 @@ async def approved(conn: Connection, weekly: World, cadence: str = "weekly") -> 
     return await digests.get(conn, digest.id)
 
 
-async def working(conn: Connection) -> "tuple[Claimed, ...]":
-    """Claim all mails of digests with a worker that lives."""
+async def working(conn: Connection) -> UUID:
+    """A worker that lives."""
     worker = uuid4()
     await outbox.beat(conn, worker)
-    return tuple(await outbox.claim_digests(conn, worker, 100))
+    return worker
+
+
+async def claimed(conn: Connection, worker: UUID | None = None) -> list[Claimed]:
+    """All mails of digests that are due, taken by a worker."""
+    taken = await outbox.claim_digests(conn, worker or await working(conn), 100)
+    return await outbox.mails(conn, taken)
+
+
+async def wanted(conn: Connection, worker: UUID, mails: Sequence[Claimed]) -> Mapping[int, bool]:
+    return await outbox.still_wanted(conn, worker, {mail.id: bytes(32) for mail in mails})
 
 
 async def progress(conn: Connection, digest: Digest) -> Mapping[str, int]:
@@ -60,27 +70,28 @@ async def test_each_confirmed_reader_of_the_cadence_gets_one_mail(
     await world.confirmed(conn, vault, weekly.wish("daily@example.org", cadence="daily"))
     await publish(conn, weekly, "one")
     digest = await approved(conn, weekly)
-    mails = await working(conn)
+    mails = await claimed(conn)
     assert sorted(mail.language for mail in mails) == ["en", "en", "ru"]
     assert await outbox.put_digest(conn, digest.id) == 0
     assert len({mail.subscription for mail in mails}) == 3
 
 
 async def test_many_workers_claim_each_mail_once(
-    conn: Connection, pool: Pool, vault: Vault
+    conn: Connection, pool: Pool, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weekly = await world.make(conn, vault)
     for n in range(40):
         await world.confirmed(conn, vault, weekly.wish(f"reader{n}@example.org"))
     await publish(conn, weekly, "one")
+    monkeypatch.setattr(outbox, "BATCH", 3)
     await approved(conn, weekly)
 
     async def work() -> list[int]:
         worker, mine = uuid4(), []
         async with pool.acquire() as own:
             await outbox.beat(own, worker)
-            while claimed := await outbox.claim_digests(own, worker, 3):
-                mine += [mail.id for mail in claimed]
+            while batches := await outbox.claim_digests(own, worker, 3):
+                mine += [mail.id for mail in await outbox.mails(own, batches)]
                 await asyncio.sleep(0)
         return mine
 
@@ -94,12 +105,19 @@ async def test_the_mails_of_a_worker_that_fell_silent_are_free_again(
     weekly = await three_readers(conn, vault)
     await publish(conn, weekly, "one")
     await approved(conn, weekly)
-    first = await working(conn)
-    assert await working(conn) == ()
-    await conn.execute("update worker set seen_at = now() - interval '31 seconds'")
-    again = await working(conn)
+    silent = await working(conn)
+    first = await claimed(conn, silent)
+    assert await claimed(conn) == []
+    await conn.execute("update worker set seen_at = now() - interval '16 seconds'")
+    again = await claimed(conn)
     assert {m.message for m in again} == {m.message for m in first}
-    assert {m.attempts for m in again} == {2}
+    # Back again, it may send none of them, and what it says of them counts only if it sent them.
+    await outbox.beat(conn, silent)
+    assert await wanted(conn, silent, first) == {}
+    await outbox.move(conn, silent, first[0].digest, [(first[0].id, "450")], attempts=1)
+    assert {m.attempts for m in await outbox.mails(conn, [again[0].batch])} == {0}
+    await outbox.settle(conn, [(first[0].id, "sent", "250")])
+    assert len(await outbox.mails(conn, [again[0].batch])) == 2
 
 
 async def test_a_worker_back_from_a_long_silence_frees_nobody_at_once(
@@ -108,50 +126,114 @@ async def test_a_worker_back_from_a_long_silence_frees_nobody_at_once(
     weekly = await three_readers(conn, vault)
     await publish(conn, weekly, "one")
     await approved(conn, weekly)
-    await working(conn)
-    mine = uuid4()
-    await outbox.beat(conn, mine)
+    await claimed(conn)
+    mine = await working(conn)
     # As after the database was away: everybody seems silent, and only one speaks again so far.
-    await conn.execute("update worker set seen_at = now() - interval '31 seconds'")
+    await conn.execute("update worker set seen_at = now() - interval '16 seconds'")
     await outbox.beat(conn, mine)
-    assert await outbox.claim_digests(conn, mine, 100) == []
+    assert await claimed(conn, mine) == []
     await outbox.beat(conn, mine)
-    assert len(await outbox.claim_digests(conn, mine, 100)) == 3
+    assert len(await claimed(conn, mine)) == 3
 
 
-async def test_a_mail_given_back_costs_no_attempt_and_one_deferred_does(
+async def test_what_a_worker_holds_without_knowing_is_free_again(
     conn: Connection, vault: Vault
 ) -> None:
     weekly = await three_readers(conn, vault)
     await publish(conn, weekly, "one")
     await approved(conn, weekly)
-    back, later, _ = await working(conn)
-    await outbox.release(conn, [back.id], timedelta(0))
-    await outbox.defer(conn, later.id, timedelta(0), "450 busy")
-    attempts = {mail.id: mail.attempts for mail in await working(conn)}
-    assert attempts == {back.id: 1, later.id: 2}
+    worker = await working(conn)
+    mails = await claimed(conn, worker)  # and the answer was lost
+    await outbox.free_strays(conn, worker, [], letters=True)
+    assert await claimed(conn, worker) == []
+    await outbox.free_strays(conn, worker, [mails[0].batch], letters=False)
+    assert await claimed(conn, worker) == []
+    await outbox.free_strays(conn, worker, [], letters=False)
+    assert len(await claimed(conn, worker)) == 3
+
+
+async def test_a_mail_given_back_costs_no_attempt_and_one_moved_on_does(
+    conn: Connection, vault: Vault
+) -> None:
+    weekly = await three_readers(conn, vault)
+    await publish(conn, weekly, "one")
+    digest = await approved(conn, weekly)
+    worker = await working(conn)
+    later, *others = await claimed(conn, worker)
+    await outbox.move(conn, worker, digest.id, [(later.id, "450 busy")], attempts=1)
+    await outbox.end(conn, worker, [later.batch])
+    attempts = {mail.id: mail.attempts for mail in await claimed(conn)}
+    assert attempts == {later.id: 1, **{mail.id: 0 for mail in others}}
+
+
+async def test_a_mail_moved_on_waits_for_its_time_or_its_provider(
+    conn: Connection, vault: Vault
+) -> None:
+    weekly = await three_readers(conn, vault)
+    await publish(conn, weekly, "one")
+    digest = await approved(conn, weekly)
+    worker = await working(conn)
+    first, second, third = await claimed(conn, worker)
+    delay = timedelta(minutes=5)
+    await outbox.move(conn, worker, digest.id, [(first.id, "450")], delay=delay, attempts=1)
+    await outbox.move(conn, worker, digest.id, [(second.id, None)], provider="google")
+    await outbox.settle(conn, [(third.id, "sent", None)])
+    await outbox.end(conn, worker, [third.batch])
+    assert await claimed(conn, worker) == []
+    taken = await outbox.claim_digests(conn, worker, 100, ["google"])
+    assert [mail.id for mail in await outbox.mails(conn, taken)] == [second.id]
+    await conn.execute("update batch set due_at = now()")
+    assert [mail.id for mail in await claimed(conn, worker)] == [first.id]
+    assert await progress(conn, digest) == {"waiting": 2, "sent": 1, "failed": 0, "dropped": 0}
 
 
 async def test_what_was_sent_stays_sent_whoever_held_it(conn: Connection, vault: Vault) -> None:
     weekly = await three_readers(conn, vault)
     await publish(conn, weekly, "one")
     digest = await approved(conn, weekly)
-    mail, *_ = await working(conn)
-    await outbox.settle(conn, mail.id, "sent", "250 ok")
-    await outbox.settle(conn, mail.id, "failed", "550 no")
-    await outbox.defer(conn, mail.id, timedelta(0), "450")
-    assert (await progress(conn, digest))["sent"] == 1
-    assert mail.id not in {m.id for m in await working(conn)}
+    worker = await working(conn)
+    mail, refused, _ = await claimed(conn, worker)
+    await outbox.settle(conn, [(mail.id, "sent", "250 ok"), (refused.id, "failed", "550 no")])
+    await outbox.settle(conn, [(mail.id, "failed", "550 no"), (refused.id, "sent", "250 ok")])
+    await outbox.move(conn, worker, digest.id, [(mail.id, "450")], attempts=1)
+    assert await progress(conn, digest) == {"waiting": 1, "sent": 2, "failed": 0, "dropped": 0}
+    await outbox.end(conn, worker, [mail.batch])
+    assert mail.id not in {m.id for m in await claimed(conn)}
 
 
-async def test_whoever_leaves_before_their_mail_is_claimed_is_not_wanted(
+async def test_whoever_leaves_before_their_mail_is_on_the_wire_is_not_wanted(
+    conn: Connection, vault: Vault
+) -> None:
+    weekly = await three_readers(conn, vault)
+    await publish(conn, weekly, "one")
+    digest = await approved(conn, weekly)
+    await subscriptions.leave(conn, vault, await world.link(conn, vault, ANNA, "leave"), "page")
+    worker = await working(conn)
+    mails = await claimed(conn, worker)
+    assert len(mails) == 2
+    await subscriptions.leave(conn, vault, await world.link(conn, vault, BORIS, "leave"), "page")
+    assert list((await wanted(conn, worker, mails)).values()) == [True]
+    assert await progress(conn, digest) == {"waiting": 1, "sent": 0, "failed": 0, "dropped": 2}
+
+
+async def test_whoever_is_suppressed_or_pauses_is_not_wanted(
     conn: Connection, vault: Vault
 ) -> None:
     weekly = await three_readers(conn, vault)
     await publish(conn, weekly, "one")
     await approved(conn, weekly)
-    await subscriptions.leave(conn, vault, await world.link(conn, vault, ANNA, "leave"), "page")
-    assert sorted(mail.wanted for mail in await working(conn)) == [False, True, True]
+    worker = await working(conn)
+    mails = await claimed(conn, worker)
+    reached = address.parse(ANNA)
+    await suppressions.add(conn, vault, reached, "complaint")
+    boris = await world.found(conn, vault, BORIS)
+    paused = "update subscription set paused_until = now() + interval '1 day' where id = $1"
+    await conn.execute(paused, boris.subscription.id)
+    hashes = {mail.id: bytes(32) for mail in mails} | {
+        mails[0].id: vault.suppression(reached.normal)
+    }
+    found = await outbox.still_wanted(conn, worker, hashes)
+    assert [found[mail.id] for mail in mails] == [False, False, True]
 
 
 async def test_a_paused_digest_waits_and_a_resumed_one_goes_on(
@@ -160,25 +242,32 @@ async def test_a_paused_digest_waits_and_a_resumed_one_goes_on(
     weekly = await three_readers(conn, vault)
     await publish(conn, weekly, "one")
     digest = await approved(conn, weekly)
+    worker = await working(conn)
+    mails = await claimed(conn, worker)
     await digests.pause(conn, digest)
-    assert await working(conn) == ()
+    assert await wanted(conn, worker, mails) == {}
+    await outbox.end(conn, worker, [mails[0].batch])
+    assert await claimed(conn) == []
     with pytest.raises(Conflict, match="paused"):
         await digests.pause(conn, await digests.get(conn, digest.id))
     await digests.resume(conn, digest)
-    assert len(await working(conn)) == 3
+    assert len(await claimed(conn)) == 3
 
 
 async def test_a_cancelled_digest_sends_nothing_more_and_ends(
-    conn: Connection, vault: Vault
+    conn: Connection, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weekly = await three_readers(conn, vault)
     await publish(conn, weekly, "one")
+    monkeypatch.setattr(outbox, "BATCH", 1)
     digest = await approved(conn, weekly)
-    worker = uuid4()
-    await outbox.beat(conn, worker)
-    (on_the_wire,) = await outbox.claim_digests(conn, worker, 1)
+    worker = await working(conn)
+    batches = await outbox.claim_digests(conn, worker, 1)
+    (on_the_wire,) = await outbox.mails(conn, batches)
     await digests.cancel(conn, digest)
-    await outbox.defer(conn, on_the_wire.id, timedelta(0), "450")
+    assert await wanted(conn, worker, [on_the_wire]) == {}
+    await outbox.move(conn, worker, digest.id, [(on_the_wire.id, "450")], attempts=1)
+    await outbox.end(conn, worker, batches)
     await digests.finish_done(conn)
     assert await progress(conn, digest) == {"waiting": 0, "sent": 0, "failed": 0, "dropped": 3}
     assert (await digests.get(conn, digest.id)).state == "cancelled"
@@ -188,13 +277,36 @@ async def test_a_digest_is_sent_when_no_mail_waits(conn: Connection, vault: Vaul
     weekly = await three_readers(conn, vault)
     await publish(conn, weekly, "one")
     digest = await approved(conn, weekly)
-    first, *rest = await working(conn)
-    await outbox.settle(conn, first.id, "sent", None)
+    worker = await working(conn)
+    first, *rest = await claimed(conn, worker)
+    await outbox.settle(conn, [(first.id, "sent", None)])
+    await outbox.end(conn, worker, [first.batch])
     assert await digests.finish_done(conn) == 0
-    for mail in rest:
-        await outbox.settle(conn, mail.id, "sent", None)
+    await claimed(conn, worker)
+    await outbox.settle(conn, [(mail.id, "sent", None) for mail in rest])
+    await outbox.end(conn, worker, [first.batch])
     assert await digests.finish_done(conn) == 1
     assert (await digests.get(conn, digest.id)).state == "sent"
+
+
+async def test_mails_are_forgotten_in_time_and_their_totals_never(
+    conn: Connection, vault: Vault
+) -> None:
+    weekly = await three_readers(conn, vault)
+    await publish(conn, weekly, "one")
+    digest = await approved(conn, weekly)
+    worker = await working(conn)
+    mails = await claimed(conn, worker)
+    await outbox.settle(conn, [(mail.id, "sent", None) for mail in mails])
+    await outbox.end(conn, worker, [mails[0].batch])
+    await digests.finish_done(conn)
+    await conn.execute("update outbox set settled_at = now() where digest is null")
+    assert await outbox.forget_settled(conn, 30, 100) == 0
+    aged = "finished_at = now() - interval '31 days'"
+    await conn.execute(f"update digest set {aged}")
+    assert (await outbox.settled_due(conn, 30)).due == 3
+    assert [await outbox.forget_settled(conn, 30, 2) for _ in range(3)] == [2, 1, 0]
+    assert await progress(conn, digest) == {"waiting": 0, "sent": 3, "failed": 0, "dropped": 0}
 
 
 async def test_an_article_comes_once_a_cadence_and_in_the_order_of_first_sight(

@@ -8,7 +8,7 @@ connection is closed: the library would pair later commands with earlier replies
 import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Self
 
@@ -17,9 +17,10 @@ from mailer.config import Smtp
 from mailer.smtp.connecting import connect, literal
 from mailer.smtp.session import Lost, RoadClosed, Session, Stage, Times, Verdict, closed
 
-__all__ = ["Road", "RoadClosed", "Stage", "Times", "Verdict"]
+__all__ = ["DEPTH", "Road", "RoadClosed", "Stage", "Times", "Verdict"]
 
 REST_SECONDS = 60.0
+DEPTH = 2
 MAILBOX = re.compile(r"[^\s<>@\x00-\x1f\x7f]+@[^\s<>@\x00-\x1f\x7f]+")
 
 
@@ -41,7 +42,9 @@ class Road:
         self.name = literal(name)
         self.times = times or Times()
         self.idle: list[Session] = []
-        self.room = asyncio.Semaphore(connections)
+        self.connections = connections
+        self.handed: set[asyncio.Task[None]] = set()
+        self.seats = asyncio.Semaphore(connections)
         self.resting: dict[Smtp, float] = {}
         self.farewells: set[asyncio.Task[None]] = set()
 
@@ -52,13 +55,38 @@ class Road:
             mail.count(b"\r")
         ):
             raise ValueError("a mail's lines end in CRLF")
-        async with self.room:
+        async with self.seats:
             kept = self.kept()
             if kept is not None:
                 # It may have been closed since, or be told to go: that says nothing of the road.
                 with suppress(RoadClosed, Lost):
                     return await self.through(kept, mail, sender, recipient, again=True)
             return await self.through(await self.open(), mail, sender, recipient, again=False)
+
+    async def room(self, most: int) -> int:
+        while len(self.handed) >= self.connections:
+            await asyncio.wait(self.handed, return_when=asyncio.FIRST_COMPLETED)
+        if not self.idle:
+            await self.try_out()
+        return min(most, self.connections - len(self.handed))
+
+    async def hand(
+        self, mail: bytes, sender: str, recipient: str, done: Callable[[Verdict | RoadClosed], None]
+    ) -> None:
+        async def go() -> None:
+            try:
+                outcome: Verdict | RoadClosed = await self.send(mail, sender, recipient)
+            except RoadClosed as error:
+                outcome = error
+            done(outcome)
+
+        task = asyncio.create_task(go())
+        self.handed.add(task)
+        task.add_done_callback(self.handed.discard)
+
+    async def drain(self) -> None:
+        while self.handed:
+            await asyncio.wait(self.handed)
 
     async def through(
         self, session: Session, mail: bytes, sender: str, recipient: str, *, again: bool

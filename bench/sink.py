@@ -1,0 +1,93 @@
+"""A mail server that takes everything and writes down who got what, when; with PIPELINING.
+
+    python -m bench.sink LOG PORT [PORT …] [--late SECONDS]
+
+A line a mail in LOG: time, port, recipient, Message-ID; written before the mail is answered.
+`--late`: each answer comes so much later, as over a long way; answers don't wait for one another.
+"""
+
+import argparse
+import asyncio
+import re
+import time
+from typing import TextIO
+
+MESSAGE_ID = re.compile(rb"^Message-ID: <([^>]+)>", re.MULTILINE)
+OFFER = b"250-sink.example.org\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
+
+
+class Connection(asyncio.Protocol):
+    """One client; `log` is shared."""
+
+    def __init__(self, log: TextIO, port: int, late: float) -> None:
+        self.log, self.port, self.late = log, port, late
+        self.buffer = bytearray()
+        self.text = False
+        self.recipient = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.say(b"220 sink.example.org ESMTP\r\n")
+
+    def say(self, answer: bytes) -> None:
+        if self.late:
+            asyncio.get_running_loop().call_later(self.late, self.transport.write, answer)
+        else:
+            self.transport.write(answer)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        while True:
+            end = b"\r\n.\r\n" if self.text else b"\r\n"
+            found = self.buffer.find(end)
+            if found < 0:
+                return
+            piece = bytes(self.buffer[:found])
+            del self.buffer[: found + len(end)]
+            self.say(self.took(piece) if self.text else self.answer(piece))
+
+    def took(self, mail: bytes) -> bytes:
+        self.text = False
+        found = MESSAGE_ID.search(mail)
+        name = found[1].decode() if found else "-"
+        self.log.write(f"{time.time():.4f} {self.port} {self.recipient} {name}\n")
+        self.log.flush()
+        return b"250 2.0.0 taken\r\n"
+
+    def answer(self, line: bytes) -> bytes:
+        verb = line[:4].upper()
+        if verb == b"EHLO":
+            return OFFER
+        if verb == b"RCPT":
+            self.recipient = line.partition(b"<")[2].partition(b">")[0].decode()
+        if verb == b"DATA":
+            self.text = True
+            return b"354 go on\r\n"
+        if verb == b"QUIT":
+            asyncio.get_running_loop().call_later(self.late + 0.01, self.transport.close)
+            return b"221 2.0.0 bye\r\n"
+        return b"250 2.0.0 fine\r\n"
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.sink", description=__doc__)
+    parser.add_argument("log")
+    parser.add_argument("ports", type=int, nargs="+")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--late", type=float, default=0.0)
+    given = parser.parse_args()
+    loop = asyncio.get_running_loop()
+    with open(given.log, "a", encoding="utf-8") as log:
+        for port in given.ports:
+            await loop.create_server(
+                lambda port=port: Connection(log, port, given.late),  # type: ignore[misc]  # a factory
+                given.host,
+                port,
+                reuse_address=True,
+            )
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,139 @@
+"""From a claimed mail to its bytes: opened, composed once for all who get the same words, cast."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from mailer import (
+    consent,
+    digests,
+    letters,
+    mime,
+    newsletters,
+    notices,
+    providers,
+    subscribers,
+    subscriptions,
+    vault,
+)
+from mailer.address import Address
+from mailer.config import Settings
+from mailer.db import Connection
+from mailer.letters import Letter
+from mailer.mime import Mould
+from mailer.newsletters import Newsletter
+from mailer.outbox import Claimed
+from mailer.tokens import SLOTS, Purpose, Token
+from mailer.vault import Subject, Vault
+
+MOULDS_MOST = 200
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A mail as it is for all who get the same words; `purposes`: of the tokens it needs."""
+
+    newsletter: Newsletter
+    mould: Mould
+    purposes: Sequence[Purpose]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A mail composed as far as it is the same for all, and the person it goes to.
+
+    `recipient`: their address on the wire; `hash`: by which it may be suppressed; `provider`: the
+    large one it is with, if any.
+    """
+
+    mail: Claimed
+    subject: Subject
+    to: Address
+    recipient: str
+    hash: bytes
+    provider: str | None
+    compiled: Compiled
+
+
+@dataclass
+class Composer:
+    """Composes; `moulds` keeps what was compiled."""
+
+    settings: Settings
+    keys: Vault
+    moulds: dict[tuple[object, ...], Compiled] = field(default_factory=dict)
+
+    async def ready(self, conn: Connection, mail: Claimed) -> Ready:
+        """Open and compose. Raises what templates and broken content raise."""
+        subject = self.keys.unwrap(mail.subscriber, mail.dek)
+        to = subscribers.open_address(subject, mail.address)
+        recipient = f"{to.given.rpartition('@')[0]}@{to.domain}"
+        compiled = await self.compose(conn, mail, subject)
+        return Ready(
+            mail,
+            subject,
+            to,
+            recipient,
+            self.keys.suppression(to.normal),
+            providers.of(to.domain),
+            compiled,
+        )
+
+    async def compose(self, conn: Connection, mail: Claimed, subject: Subject) -> Compiled:
+        """The mail as it is for all who get the same words, compiled once."""
+        origin = await self.origin(conn, subject) if mail.kind == "confirm" else None
+        shown = mail.digest or mail.notice  # a digest reads the same under every notice
+        key = (mail.kind, shown, mail.newsletter, mail.language, origin)
+        if key not in self.moulds:
+            if len(self.moulds) >= MOULDS_MOST:
+                self.moulds.clear()
+            newsletter = await newsletters.get(conn, mail.newsletter)
+            letter = await self.write(conn, mail, newsletter, origin)
+            mould = mime.mould(letter, self.settings.domain)
+            self.moulds[key] = Compiled(newsletter, mould, self.needed(mould))
+        return self.moulds[key]
+
+    def needed(self, mould: Mould) -> list[Purpose]:
+        """Of the links in a mail, and of where its bounces go."""
+        of_bounces = ["bounce"] if self.settings.bounce_domain else []
+        return [purpose for purpose in SLOTS if purpose in mould.parts or purpose in of_bounces]
+
+    async def write(
+        self, conn: Connection, mail: Claimed, newsletter: Newsletter, origin: str | None
+    ) -> Letter:
+        language = newsletter.offered(mail.language)
+        if mail.digest is not None:
+            digest = await digests.get(conn, mail.digest)
+            edition = await digests.edition(conn, mail.digest, language)
+            assert edition is not None, "approving freezes one for each language"
+            return letters.edition(self.settings, newsletter, digest, edition)
+        if mail.kind == "already":
+            return letters.already(self.settings, newsletter, language)
+        notice = await notices.find(conn, mail.notice)
+        return letters.confirm(self.settings, newsletter, notice, language, origin)
+
+    async def origin(self, conn: Connection, subject: Subject) -> str | None:
+        """The page that the request came from, as its consent event tells."""
+        events = await consent.of(conn, subject)
+        asked = [e.content for e in events if e.content["type"] == "subscription.requested"]
+        return next((e["evidence"].get("origin") for e in reversed(asked)), None)
+
+    def cast(self, ready: Ready) -> tuple[bytes, str]:
+        """The mail, and its envelope's sender."""
+        filling = {purpose: str(token(ready, purpose)) for purpose in ready.compiled.purposes}
+        data = ready.compiled.mould.cast(
+            ready.to.given, ready.mail.message, filling, datetime.now(UTC)
+        )
+        newsletter = ready.compiled.newsletter
+        sender = letters.return_path(self.settings, newsletter, filling.get("bounce", ""))
+        return data, sender
+
+
+def token(ready: Ready, purpose: Purpose) -> Token:
+    """The reader's own, for one purpose."""
+    mail = ready.mail
+    if purpose == "manage":
+        bound = str(mail.subscriber)
+        return Token(mail.subscriber_handle, vault.proof(ready.subject, "manage", bound))
+    bound = subscriptions.bound_to(purpose, mail.subscription, mail.asked_at)
+    return Token(mail.handle, vault.proof(ready.subject, purpose, bound))
