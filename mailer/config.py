@@ -45,7 +45,7 @@ class Smtp:
 
 @dataclass(frozen=True)
 class Listen:
-    """Where the web process listens."""
+    """Where a process listens."""
 
     host: str
     port: int
@@ -64,6 +64,7 @@ class Settings:
     rate: float | None
     sender: str | None
     bounce_domain: str | None
+    lmtp_listen: Listen | None
     secret_key: str | None = field(repr=False)
     controller: str | None
     confirm_hours: int
@@ -130,6 +131,16 @@ def content(path: Path) -> dict[str, str]:
 
 
 def read(source: Source, data_dir: Path, *, dev: bool) -> Settings:
+    """Raises Misconfigured, naming the setting."""
+    found = settings(source, data_dir, dev=dev)
+    if found.lmtp_listen and not found.bounce_domain:
+        raise Misconfigured(
+            "MAILER_LMTP_LISTEN needs MAILER_BOUNCE_DOMAIN: the domain that bounces go to."
+        )
+    return found
+
+
+def settings(source: Source, data_dir: Path, *, dev: bool) -> Settings:
     return Settings(
         database_url=source.read(
             "MAILER_DATABASE_URL", "a URL such as postgresql://user@host/database", database, None
@@ -159,6 +170,9 @@ def read(source: Source, data_dir: Path, *, dev: bool) -> Settings:
             "MAILER_FROM", "an address such as News <news@example.org>", sender, None
         ),
         bounce_domain=source.get("MAILER_BOUNCE_DOMAIN"),
+        lmtp_listen=source.read(
+            "MAILER_LMTP_LISTEN", "HOST:PORT, such as 127.0.0.1:8024", listen, None
+        ),
         secret_key=source.get("MAILER_SECRET_KEY"),
         controller=source.get("MAILER_CONTROLLER"),
         confirm_hours=source.read(

@@ -75,12 +75,9 @@ async def erase(
 async def suppress(conn: Connection, keys: Vault, email: str, *, actor: Actor) -> None:
     """Never write to the address again; whoever has it leaves everything. Raises Invalid."""
     reached = address.parse(email)
-    await suppressions.add(conn, keys, reached, "staff")
     subscriber = await subscribers.by_address(conn, keys, reached)
     if subscriber is None:
+        await suppressions.add(conn, keys, reached, "staff")
         return
     own = await subscriptions.own(conn, keys, subscriber)
-    for held in own.subscriptions:
-        found = await subscriptions.find(conn, own, held.newsletter.slug)
-        if found is not None:
-            await subscriptions.withdraw(conn, found, "staff", actor)
+    await subscriptions.end(conn, keys, own, "staff", "staff", actor)

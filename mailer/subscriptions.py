@@ -321,6 +321,12 @@ async def take(conn: Connection, keys: Vault, text: str, purpose: Purpose) -> Fo
     return await look(conn, keys, text, purpose) if locked else None
 
 
+async def locked(conn: Connection, keys: Vault, subscription: int) -> Found | None:
+    """By its id; nobody else changes it until this transaction ends. None: it is gone."""
+    row = await db.first(conn, Subscription, SQL.lock, subscription)
+    return await open_subscription(conn, keys, row) if row is not None else None
+
+
 Outcome: TypeAlias = Literal["confirmed", "already", "expired", "unknown"]
 
 
@@ -393,12 +399,36 @@ async def leave(conn: Connection, keys: Vault, text: str, channel: Channel) -> F
     return found
 
 
+async def end(
+    conn: Connection,
+    keys: Vault,
+    own_: "Own",
+    channel: Channel,
+    why: suppressions.Reason,
+    actor: Actor,
+) -> None:
+    """Nothing is written to the person again: suppressed, and out of every newsletter."""
+    await suppressions.add(conn, keys, own_.address, why)
+    await leave_all(conn, own_, channel, actor)
+
+
 async def withdraw(conn: Connection, found: Found, channel: Channel, actor: Actor) -> None:
     if found.subscription.state == "left":
         return
     await conn.execute(SQL.leave, found.subscription.id)
     await outbox.drop_of(conn, found.subscription.id)
     await record(conn, found, "consent.withdrawn", {"channel": channel}, actor)
+
+
+async def restore(
+    conn: Connection, found: Found, evidence: Mapping[str, Any], actor: Actor
+) -> None:
+    """What ended by mistake, and not by the person's will, goes on; they had confirmed it."""
+    if found.subscription.state != "left" or found.subscription.confirmed_at is None:
+        return
+    await conn.execute(SQL.restore, found.subscription.id)
+    said = {"from": {"state": "left"}, "to": {"state": "confirmed"}, **evidence}
+    await record(conn, found, "consent.updated", said, actor)
 
 
 async def record(
@@ -482,13 +512,11 @@ async def change(conn: Connection, found: Found, language: str, cadence: str) ->
     )
 
 
-async def leave_all(conn: Connection, keys: Vault, own_: Own, *, never_again: bool) -> None:
+async def leave_all(conn: Connection, own_: Own, channel: Channel, actor: Actor) -> None:
     for held in own_.subscriptions:
         found = await find(conn, own_, held.newsletter.slug)
         if found is not None:
-            await withdraw(conn, found, "page", SUBJECT)
-    if never_again:
-        await suppressions.add(conn, keys, own_.address, "person")
+            await withdraw(conn, found, channel, actor)
 
 
 # what became of a confirmation mail
@@ -502,10 +530,10 @@ async def mailed(
     evidence: Mapping[str, Any],
 ) -> bool:
     """Keep it on record; False: the person was forgotten in the meantime, and stays so."""
-    row = await db.first(conn, Subscription, SQL.lock, subscription)
-    if row is not None:
-        await record(conn, await open_subscription(conn, keys, row), type_, evidence, SYSTEM)
-    return row is not None
+    found = await locked(conn, keys, subscription)
+    if found is not None:
+        await record(conn, found, type_, evidence, SYSTEM)
+    return found is not None
 
 
 # counting

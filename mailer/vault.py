@@ -1,7 +1,7 @@
 """Keys and ciphertexts: all cryptography that keeps a person's data from a thief of the database.
 
 MAILER_SECRET_KEY --HKDF--> wrapping key --wraps--> a key per subject (DEK), and the house's own
-keys (index, suppression, network). A DEK seals the subject's personal values and makes the proofs
+keys (index, suppression, network …). A DEK seals the subject's personal values and makes the proofs
 in the links mailed to them. Formats, byte by byte:
 
     wrapped   key id (4) | nonce (12) | AES-256-GCM of the 32-byte key, with tag (48)
@@ -32,7 +32,7 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 BLOCK_BYTES = 64
 SEALED_VERSION = b"\x01"
-NAMES = ("index", "suppression", "network", "form")
+NAMES = ("index", "suppression", "network", "form", "bounce")
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,10 @@ class Vault:
     def network(self, prefix: str) -> bytes:
         """What counts requests of a network without keeping which: 32 bytes."""
         return self._digest("network", prefix)
+
+    def bounce(self, text: str) -> bytes:
+        """What tells whether a report was told before: 32 bytes."""
+        return self._digest("bounce", text)
 
     def form(self, text: str) -> bytes:
         return self._digest("form", text)

@@ -4,6 +4,7 @@
     letters      mails to one person; on connections of their own, so digests never hold them up
     digests      mails of the digests being sent
     feeds        polls those that are due
+    returns      takes what comes back (MAILER_LMTP_LISTEN); looks for storms and complaints
     keep house   says that it lives, frees what silent workers hold, ends digests that are done
 
 PostgreSQL's NOTIFY wakes admit, letters and digests at once; without it they look every few
@@ -20,12 +21,14 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from mailer import digests, feeds, fetch, limits, outbox, providers, smtp, subscriptions
+from mailer import bounces, digests, feeds, fetch, limits, outbox, providers, smtp, subscriptions
+from mailer.bounces import Channel, reading
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.delivery import Delivery
 from mailer.feeds import Feed
 from mailer.fetch import Policy
+from mailer.listener import Listener
 from mailer.outbox import CHANNEL
 from mailer.vault import Vault
 
@@ -37,6 +40,8 @@ FEEDS_AT_ONCE = 8
 LOOK_SECONDS = 5.0
 FEED_SECONDS = 15.0
 BEAT_SECONDS = 3.0
+WATCH_SECONDS = 30.0
+LISTEN_AGAIN_SECONDS = 15.0
 FORGET_EVERY = 1200
 """Beats between looking for counts that are out of date."""
 
@@ -76,6 +81,8 @@ class Worker:
             loops.create_task(self.deliver(to_people))
             loops.create_task(self.deliver(to_readers))
             loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
+            loops.create_task(self.repeat(self.watch, asyncio.Event(), WATCH_SECONDS))
+            loops.create_task(self.take_returns())
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self.pool.acquire() as conn:
                 await outbox.bury(conn, self.id)
@@ -186,6 +193,41 @@ class Worker:
         async with self.pool.acquire() as conn, conn.transaction():
             await feeds.store(conn, feed, fetched)
 
+    async def watch(self) -> bool:
+        async with self.pool.acquire() as conn, conn.transaction():
+            for alarm in await bounces.watch(conn, self.keys):
+                log.warning("%s", alarm)
+        return False
+
+    # what comes back
+
+    async def take_returns(self) -> None:
+        """Listen until `stop`. One worker of a machine does; should it end, another takes over."""
+        where, domain = self.settings.lmtp_listen, self.settings.bounce_domain
+        if where is None or domain is None:
+            return
+        listener = Listener(domain, lambda raw, to: self.take(raw, "lmtp", to))
+        warned = False
+        while not self.stop.is_set():
+            try:
+                await listener.start(where)
+            except OSError as error:
+                if not warned:
+                    log.warning("MAILER_LMTP_LISTEN (%s:%d): %s; another worker may listen there",
+                                where.host, where.port, error.strerror)  # fmt: skip
+                    warned = True
+                await self.rest(asyncio.Event(), LISTEN_AGAIN_SECONDS)
+            else:
+                await self.stop.wait()
+        listener.stop()
+
+    async def take(self, raw: bytes, channel: Channel, *recipients: str) -> bounces.Taken:
+        """Read what came back, store it and act on it; once this returns it is committed."""
+        found = await asyncio.to_thread(reading.read, raw)
+        async with self.pool.acquire() as conn, conn.transaction():
+            report = bounces.mailed(channel, raw, found, recipients)
+            return await bounces.take(conn, self.keys, report)
+
     async def beat(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():
             await outbox.beat(conn, self.id)
@@ -193,6 +235,8 @@ class Worker:
             await providers.forget_wide(conn, self.settings.smtp_connections * smtp.DEPTH)
             if self.beats % FORGET_EVERY == 0:
                 await limits.forget_old(conn)
+                await bounces.forgive(conn)
+                await bounces.forget_old(conn)
         self.beats += 1
         return False
 

@@ -1,9 +1,9 @@
+-- name: tell
+insert into told (fingerprint) values ($1) on conflict do nothing returning true;
+
 -- name: keep
--- The same report told again is one.
-insert into bounce
-    (fingerprint, subscription, digest, mail, channel, kind, reason, status, report)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-on conflict (fingerprint) do nothing
+insert into bounce (subscription, digest, mail, channel, kind, reason, status, report)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
 returning id;
 
 -- name: stray
@@ -60,6 +60,9 @@ update bounce set report = null where report is not null and created_at < now() 
 -- name: forget
 delete from bounce where created_at < now() - $1::interval;
 
+-- name: forget_told
+delete from told where at < now() - $1::interval;
+
 -- name: forget_strays
 delete from stray where day < current_date - $1::interval;
 
@@ -97,15 +100,27 @@ select exists (
 select day, channel, kind, count from stray where day > current_date - 30
 order by day desc, channel, kind;
 
+-- name: hold
+-- In the order in which everybody locks subscriptions, so that nobody waits in a ring.
+-- All that their people have: a bounce may end them all.
+select id from subscription
+where subscriber in (select subscriber from subscription where id = any ($1::bigint[]))
+order by id
+for update;
+
 -- name: tally
--- Sorted by the caller, so that nobody waits in a ring.
-insert into tally (digest, provider, what, count) values ($1, $2, $3, $4)
+-- Sorted, for the same reason.
+insert into tally (digest, provider, what, count)
+select digest, provider, what, count
+from unnest($1::integer[], $2::text[], $3::text[], $4::integer[])
+    as counted (digest, provider, what, count)
+order by digest, provider, what
 on conflict (digest, provider, what) do update set count = tally.count + excluded.count;
 
 -- name: frozen
 -- Whether a storm holds: one that was seen and not lifted, or one that can be seen. $3: reasons of
 -- hard bounces; $4: how many make a storm at least; $5, $6: above which share, and how often the
--- usual share (of the twenty digests before).
+-- usual share (of the twenty digests before, storms left out).
 select coalesce(
     (select lifted_at is null from alarm where digest = $1 and provider = $2 and kind = 'storm'),
     (
@@ -118,7 +133,12 @@ select coalesce(
             select coalesce(
                 sum(count) filter (where what = any ($3::text[]))::float8
                 / nullif(sum(count) filter (where what in ('sent', 'refused')), 0), 0) as usual
-            from tally where provider = $2 and digest < $1 and digest >= $1 - 20
+            from tally t where provider = $2 and digest < $1 and digest >= $1 - 20
+              and not exists (
+                  select from alarm a
+                  where a.digest = t.digest and a.provider = $2 and a.kind = 'storm'
+                    and a.lifted_at is null
+              )
         ) before_
     )
 );
@@ -138,7 +158,13 @@ cross join lateral (
     select coalesce(
         sum(count) filter (where what = any ($1::text[]))::float8
         / nullif(sum(count) filter (where what in ('sent', 'refused')), 0), 0) as usual
-    from tally b where b.provider = t.provider and b.digest < t.digest and b.digest >= t.digest - 20
+    from tally b
+    where b.provider = t.provider and b.digest < t.digest and b.digest >= t.digest - 20
+      and not exists (
+          select from alarm a
+          where a.digest = b.digest and a.provider = b.provider and a.kind = 'storm'
+            and a.lifted_at is null
+      )
 ) before_
 where t.hard >= $2::integer and t.hard > greatest($3::float8, $4::float8 * usual) * t.tried
   and not exists (

@@ -17,7 +17,7 @@ LADDER = (
     ("config", "consent", "limits", "migrate", "outbox", "providers", "subjects", "suppressions"),
     ("articles", "exports", "newsletters", "notices", "staff", "subscribers"),
     ("digests", "feeds", "subscriptions"),
-    ("bounces", "example", "fetch", "letters", "mailbox", "mime", "people", "smtp"),
+    ("bounces", "example", "fetch", "letters", "listener", "mailbox", "mime", "people", "smtp"),
     ("delivery", "editions", "web.forms", "web.guard", "web.page"),
     ("web.archive", "web.health", "web.inbox", "web.links", "web.manage", "web.public", "worker"),
     ("web.app",),

@@ -25,7 +25,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from mailer import address, db, subscribers, subscriptions, suppressions, tokens, vault
+from mailer import address, db, providers, subscribers, subscriptions, suppressions, tokens, vault
 from mailer.bounces import health
 from mailer.bounces.reading import Claim, Reading
 from mailer.bounces.reasons import KINDS, WORDS, Kind, Stage, judge, reply
@@ -87,13 +87,13 @@ class Strike:
 
 @dataclass(frozen=True)
 class Taken:
-    """What came of a report. `bounce`: its number; None: nobody's, or told before."""
+    """What came of a report. `bounce`: its number; None: nobody's, or told before (`again`)."""
 
     kind: Kind
     reason: str
     bounce: int | None = None
     act: Act | None = None
-    known: bool = False
+    again: bool = False
 
 
 def mailed(channel: Channel, raw: bytes, reading: Reading, recipients: Sequence[str]) -> Report:
@@ -107,25 +107,21 @@ def mailed(channel: Channel, raw: bytes, reading: Reading, recipients: Sequence[
 
 async def take(conn: Connection, keys: Vault, report: Report) -> Taken:
     """Keep a report and do what it asks for, in the caller's transaction."""
+    if not await conn.fetchval(SQL.tell, keys.bounce(f"{report.channel} {report.id.hex()}")):
+        return Taken(report.reading.kind, report.reading.reason, again=True)
     found, purpose = await whose(conn, keys, report)
     reading = wished(report, purpose)
     kind, reason = reading.kind, reading.reason
     if found is None:
         await conn.execute(SQL.stray, report.channel, kind)
         return Taken(kind, reason)
+    await conn.execute(SQL.hold, [found.subscription.id])
     mail = await about(conn, found, reading)
-    reached = found.subscriber.reach(keys)
-    kept = await keep(
-        conn, keys, report.channel, report.id, found, mail, reason, reading.status, report.text
-    )
-    if kept is None:
-        return Taken(kind, reason, known=True)
+    kept = await keep(conn, keys, report.channel, found, mail, reason, reading.status, report.text)
     if mail is not None and mail.digest is not None:
-        await health.add(conn, [health.Tally(mail.digest, reached.domain, reason, 1)])
-    act = await act_on(conn, keys, found, kind)
-    if act is not None:
-        await conn.execute(SQL.act, kept, act)
-    return Taken(kind, reason, kept, act, known=True)
+        domain = found.subscriber.reach(keys).domain
+        await health.add(conn, [health.Tally(mail.digest, providers.of(domain), reason)])
+    return Taken(kind, reason, kept, await act_on(conn, keys, found, kind, kept))
 
 
 async def whose(
@@ -192,18 +188,16 @@ async def keep(
     conn: Connection,
     keys: Vault,
     channel: Channel,
-    fingerprint: bytes,
     found: Found,
     mail: Mail | None,
     reason: str,
     status: str | None,
     text: str,
-) -> int | None:
-    """The number of the bounce; None if it was told before."""
+) -> int:
+    """The number of the bounce."""
     given = found.subscriber.reach(keys).given
-    kept: int | None = await conn.fetchval(
+    kept: int = await conn.fetchval(
         SQL.keep,
-        keys.bounce(fingerprint.hex()),
         found.subscription.id,
         mail.digest if mail else None,
         mail.message if mail else None,
@@ -224,17 +218,19 @@ def sealed(subject: Subject, text: str, given: str) -> bytes:
 # acting
 
 
-async def act_on(conn: Connection, keys: Vault, found: Found, kind: Kind) -> Act | None:
-    """What is done because of a bounce that has just been kept."""
-    if kind == "unsubscribe":
-        left = found.subscription.state != "left"
+async def act_on(conn: Connection, keys: Vault, found: Found, kind: Kind, kept: int) -> Act | None:
+    """Do what a bounce that has just been kept asks for."""
+    act: Act | None = None
+    if kind == "unsubscribe" and found.subscription.state != "left":
         await subscriptions.withdraw(conn, found, "one-click", SUBJECT)
-        return "left" if left else None
-    if kind == "complaint":
-        return await suppress(conn, keys, found, "complaint")
-    if kind in ("hard", "soft") and await condemned(conn, keys, found, kind):
-        return await suppress(conn, keys, found, "bounce")
-    return None
+        act = "left"
+    elif kind == "complaint":
+        act = await suppress(conn, keys, found, "complaint")
+    elif kind in ("hard", "soft") and await condemned(conn, keys, found, kind):
+        act = await suppress(conn, keys, found, "bounce")
+    if act is not None:
+        await conn.execute(SQL.act, kept, act)
+    return act
 
 
 async def suppress(
@@ -262,62 +258,62 @@ async def condemned(conn: Connection, keys: Vault, found: Found, kind: Kind) -> 
 
 @dataclass(frozen=True)
 class Answer:
-    """A mail server's last word on a mail. `gave_up`: it said "later" once too often;
-    `first`: whether it was the first time that it said so."""
+    """A mail server's last word on a mail to a reader at `provider` (as `providers` names it).
+
+    `first`: the first that was heard of this mail; `again`: it is tried again.
+    """
 
     subscription: int
     message: UUID
     digest: int | None
-    domain: str
+    provider: str | None
     kind: Literal["sent", "later", "never"]
     stage: Stage
     code: int
     status: str | None
     reply: str
-    gave_up: bool
     first: bool
+    again: bool
+
+
+async def hold(conn: Connection, answers: Sequence[Answer]) -> None:
+    """Lock the subscriptions that `settled` may end, before anything else of them is locked."""
+    struck = [answer.subscription for answer in answers if refused(answer)]
+    if struck:
+        await conn.execute(SQL.hold, struck)
 
 
 async def settled(conn: Connection, keys: Vault, answers: Sequence[Answer]) -> None:
-    """Count what became of mails and take refusals at RCPT as bounces.
-
-    In the transaction that settles them; their subscriptions are locked in the order of their ids,
-    and tallies after all of them.
-    """
-    tallies = [tally for answer in answers for tally in counted(answer)]
-    for answer in sorted(answers, key=lambda answer: answer.subscription):
+    """Count what became of mails, and take refusals at RCPT as bounces; where they are settled."""
+    await health.add(conn, [tally for answer in answers for tally in counted(answer)])
+    for answer in answers:
         reason = refused(answer)
         if reason is not None:
             await strike(conn, keys, answer, reason)
-    await health.add(conn, tallies)
 
 
 def counted(answer: Answer) -> list[health.Tally]:
     if answer.digest is None:
         return []
-    if answer.kind == "later" and not answer.gave_up:
+    if answer.again:
         words = ["deferred"] if answer.first else []
     else:
-        words = ["sent"] if answer.kind == "sent" else ["refused"]
-    reason = refused(answer)
-    return [
-        health.Tally(answer.digest, answer.domain, what, 1)
-        for what in [*words, *([reason] if reason else [])]
-    ]
+        reason = refused(answer)
+        words = ["refused", reason] if reason else ["sent"]
+    return [health.Tally(answer.digest, answer.provider, what) for what in words]
 
 
 def refused(answer: Answer) -> str | None:
     """The reason of a refusal that is final. At MAIL or after the text the server speaks of us or
     of the mail (RFC 5321, 4.2.4): the words then say what the matter is, and nobody is struck."""
-    final = answer.kind == "never" or answer.gave_up
-    if answer.kind == "sent" or not final:
+    if answer.kind == "sent" or answer.again:
         return None
     reason = judge(reply(f"{answer.code or ''} {answer.reply}", answer.status, answer.stage))
-    if answer.gave_up:
+    if answer.kind == "later":
         return reason if KINDS[reason] in ("soft", "policy") else "late"
     if answer.stage == "rcpt":
         return "unsaid" if reason == "unclear" else reason
-    return reason if KINDS[reason] == "policy" else "refused"
+    return reason if KINDS[reason] == "policy" else "rules"
 
 
 async def strike(conn: Connection, keys: Vault, answer: Answer, reason: str) -> None:
@@ -326,12 +322,8 @@ async def strike(conn: Connection, keys: Vault, answer: Answer, reason: str) -> 
         return
     mail = Mail(answer.message, answer.digest)
     status = answer.status or (str(answer.code) if answer.code else None)
-    id_ = f"{answer.message} {answer.code} {answer.reply}".encode()
-    kept = await keep(conn, keys, "smtp", id_, found, mail, reason, status, answer.reply)
-    if kept is not None:
-        act = await act_on(conn, keys, found, KINDS[reason])
-        if act is not None:
-            await conn.execute(SQL.act, kept, act)
+    kept = await keep(conn, keys, "smtp", found, mail, reason, status, answer.reply)
+    await act_on(conn, keys, found, KINDS[reason], kept)
 
 
 # undoing
@@ -419,6 +411,7 @@ async def forget_old(conn: Connection) -> None:
     """Reports go after KEEP_REPORTS, all else after KEEP."""
     await conn.execute(SQL.forget_reports, KEEP_REPORTS)
     await conn.execute(SQL.forget, KEEP)
+    await conn.execute(SQL.forget_told, KEEP_REPORTS)
     await conn.execute(SQL.forget_strays, KEEP)
 
 

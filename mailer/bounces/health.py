@@ -6,8 +6,8 @@ the address when it is needed and kept nowhere; kept are sums, and in them small
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
@@ -27,7 +27,7 @@ STORM_SHARE = 0.05
 STORM_TIMES = 3.0
 """More hard bounces than that share of a provider's mails, and so many times the usual."""
 
-COMPLAINTS: dict["Alarming", float] = {"complaints": 0.001, "many-complaints": 0.003}
+COMPLAINTS: Mapping["Alarming", float] = {"complaints": 0.001, "many-complaints": 0.003}
 """Large providers want less than 0.1 %, and bar who comes near 0.3 %."""
 
 BACK = timedelta(days=14)
@@ -38,12 +38,11 @@ Alarming: TypeAlias = Literal["storm", "complaints", "many-complaints"]
 
 @dataclass(frozen=True)
 class Tally:
-    """`what` happened so often to mails of a digest to a domain."""
+    """Something (`what`) happened once to a mail of a digest, to a provider."""
 
     digest: int
-    domain: str
+    provider: str | None
     what: str
-    count: int
 
 
 @dataclass(frozen=True)
@@ -109,12 +108,11 @@ def provider(domain: str) -> str:
 
 
 async def add(conn: Connection, tallies: Sequence[Tally]) -> None:
-    """Count; always in the same order, so that nobody waits in a ring."""
-    sums: Counter[tuple[int, str, str]] = Counter()
-    for tally in tallies:
-        sums[tally.digest, provider(tally.domain), tally.what] += tally.count
-    for (digest, name, what), count in sorted(sums.items()):
-        await conn.execute(SQL.tally, digest, name, what, count)
+    """Count them, in one statement."""
+    sums = Counter((each.digest, each.provider or OTHER, each.what) for each in tallies)
+    if sums:
+        digests, names, what = (list(column) for column in zip(*sums, strict=True))
+        await conn.execute(SQL.tally, digests, names, what, list(sums.values()))
 
 
 # storms
@@ -165,28 +163,33 @@ async def alarms(conn: Connection, *, lifted: bool = False) -> list[Alarm]:
 # listing
 
 
-async def fared(
-    conn: Connection, slug: str | None, number: int | None
-) -> list[dict[str, str | int]]:
-    """A row for each digest and provider: sent, deferred, refused, came back by class."""
-    rows: dict[tuple[str, int, str], dict[str, str | int]] = {}
+@dataclass
+class Row:
+    """How a digest fared with a provider: mails by what became of them, reasons by how often."""
+
+    newsletter: str
+    digest: int
+    provider: str
+    sent: int = 0
+    deferred: int = 0
+    refused: int = 0
+    hard: int = 0
+    soft: int = 0
+    policy: int = 0
+    complaint: int = 0
+    unsubscribe: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+async def fared(conn: Connection, slug: str | None, number: int | None) -> list[Row]:
+    """Latest digest first."""
+    rows: dict[tuple[str, int, str], Row] = {}
     for count in await db.fetch(conn, Count, SQL.fared, slug, number):
         key = (count.newsletter, count.digest, count.provider)
-        row = rows.setdefault(key, empty(*key))
+        row = rows.setdefault(key, Row(*key))
         column = KINDS.get(count.what, count.what)
-        if column in row:
-            row[column] = int(row[column]) + count.count
+        if hasattr(row, column):
+            setattr(row, column, getattr(row, column) + count.count)
         if count.what in KINDS:
-            row["reasons"] = ", ".join(filter(None, (row["reasons"], f"{count.what} {count.count}")))  # type: ignore[arg-type]  # a text
+            row.reasons[count.what] = count.count
     return list(rows.values())
-
-
-def empty(newsletter: str, digest: int, name: str) -> dict[str, str | int]:
-    columns = ("sent", "deferred", "refused", "hard", "soft", "policy", "complaint", "unsubscribe")
-    return {
-        "newsletter": newsletter,
-        "digest": digest,
-        "provider": name,
-        **dict.fromkeys(columns, 0),
-        "reasons": "",
-    }

@@ -180,7 +180,7 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
     (
-        "refused",
+        "rules",
         words(
             r"polic(?:y|ies)",
             r"\bsender\b.{0,60}(?:reject|denied|refus|not|unknown|invalid|does|block|unverif)",
@@ -538,7 +538,7 @@ STATUSES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("disabled", re.compile(r"[45]\.2\.1|4\.1\.1")),
     ("full", re.compile(r"[45]\.2\.2|[45]\.3\.1")),
     ("size", re.compile(r"[45]\.(?:2\.3|3\.4)")),
-    ("refused", re.compile(r"[45]\.(?:1\.[78]|2\.4|7\.[012])")),
+    ("rules", re.compile(r"[45]\.(?:1\.[78]|2\.4|7\.[012])")),
     ("setup", re.compile(r"[45]\.(?:5\.\d+|4\.6|3\.5|7\.(?:4|25|27))")),
     ("authentication", re.compile(r"[45]\.7\.(?:2[0-9]|9)")),
     ("rate", re.compile(r"[45]\.7\.28|4\.7\.0")),

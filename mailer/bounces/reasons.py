@@ -48,7 +48,7 @@ KINDS: Mapping[str, Kind] = {
     "spam": "policy",
     "authentication": "policy",
     "rate": "policy",
-    "refused": "policy",
+    "rules": "policy",
     "content": "policy",
     "size": "policy",
     "setup": "policy",
@@ -77,7 +77,7 @@ WORDS: Mapping[str, str] = {
     "spam": "it was taken for spam",
     "authentication": "what proves that mails are ours (SPF, DKIM, DMARC) did not hold",
     "rate": "too many mails came from us at once",
-    "refused": "their rules do not let this sender through",
+    "rules": "their rules do not let this sender through",
     "content": "something in the mail itself was not accepted",
     "size": "the mail is too large for them",
     "setup": "a mail server on the way is not set up for this",
@@ -189,7 +189,7 @@ def condemn(said: Reply, reason: str) -> str:
     if said.passing:
         return "trouble"
     if said.stage == "mail" and reason in ("no-domain", "no-mailbox"):
-        return "refused"  # it is the sender who is unknown
+        return "rules"  # it is the sender who is unknown
     if re.fullmatch(r"5\.2\.[12]", said.status or "") and said.stage != "rcpt":
         return "disabled"
     if reason == "no-mailbox" and not LISTED.search(said.text):

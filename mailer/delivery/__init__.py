@@ -34,7 +34,8 @@ from uuid import UUID
 
 import asyncpg
 
-from mailer import limits, outbox, providers, render, subscriptions
+from mailer import bounces, limits, outbox, providers, render, subscriptions
+from mailer.bounces import Answer
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.delivery import verdicts
@@ -432,6 +433,8 @@ class Delivery:
     async def settle_all(self, conn: Connection, said: Sequence["Said"]) -> None:
         """In one transaction; the consent record first: whoever erases a person locks the
         subscription and then its mails, and so does this, in the order of subscriptions."""
+        answers = [each.answer for each in said if each.answer]
+        await bounces.hold(conn, answers)
         for each in sorted(said, key=lambda each: each.mail.subscription):
             if each.mail.kind == "confirm" and isinstance(each.outcome, Verdict) and not each.again:
                 await self.testify(conn, each.mail, each.outcome)
@@ -447,6 +450,7 @@ class Delivery:
             wait = verdicts.delay(attempts)
             await outbox.move(conn, self.worker, digest, moved, delay=wait, attempts=1)
         await self.learn(conn, said)
+        await bounces.settled(conn, self.keys, answers)
 
     async def testify(self, conn: Connection, mail: Claimed, verdict: Verdict) -> None:
         """For the consent record; should it fail for one, that holds up no other."""
@@ -484,6 +488,26 @@ class Said:
     @property
     def again(self) -> bool:
         return isinstance(self.outcome, Verdict) and verdicts.again(self.mail, self.outcome)
+
+    @property
+    def answer(self) -> Answer | None:
+        """What the mail server said; None: it was not asked."""
+        mail, verdict = self.mail, self.outcome
+        if not isinstance(verdict, Verdict) or verdict is UNFIT:
+            return None
+        return Answer(
+            mail.subscription,
+            mail.message,
+            mail.digest,
+            self.provider,
+            verdict.kind,
+            verdict.stage,
+            verdict.code,
+            verdict.enhanced,
+            verdict.reply,
+            first=mail.attempts == 0,
+            again=self.again,
+        )
 
     @property
     def too_fast(self) -> bool:

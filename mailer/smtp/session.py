@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import aiosmtplib
 from aiosmtplib import SMTPException, SMTPResponse
 
+from mailer import address
 from mailer.config import Smtp
 from mailer.errors import Refusal
 
@@ -21,7 +22,6 @@ QUIT_SECONDS = 2.0
 MOST_REPLY = 300
 
 ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\S)")
-ADDRESS_LIKE = re.compile(r"[^\s<>()\[\],;:\"'/]+(?:@|=40|%40)[^\s<>()\[\],;:\"'/]+", re.IGNORECASE)
 
 OF_US = {421, 432, 454, 530, 534, 535, 538}
 """Not available, or not without TLS or a login: true of every mail (RFC 5321, 3207, 4954)."""
@@ -176,8 +176,5 @@ def stuffed(mail: bytes) -> bytes:
 def masked(reply: str, recipient: str) -> str:
     """A reply in one short line, without anything that looks like an address or its owner."""
     line = " ".join("".join(c if c.isprintable() else " " for c in reply).split())
-    line = ADDRESS_LIKE.sub("…", line)
-    local = recipient.rpartition("@")[0]
-    for name in sorted({local, local.partition("+")[0]} - {""}, key=len, reverse=True):
-        line = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", line, flags=re.IGNORECASE)
+    line = address.masked(line, recipient)
     return line if len(line) <= MOST_REPLY else line[: MOST_REPLY - 1] + "…"

@@ -130,8 +130,10 @@ async def do(conn: Connection, keys: Vault, own: Own, sent: Fields) -> Refusal |
     action = forms.one(sent, "action")
     try:
         if action == "leave-all":
-            never_again = forms.one(sent, "never_again") == "yes"
-            await subscriptions.leave_all(conn, keys, own, never_again=never_again)
+            if forms.one(sent, "never_again") == "yes":
+                await subscriptions.end(conn, keys, own, "page", "person", SUBJECT)
+            else:
+                await subscriptions.leave_all(conn, own, "page", SUBJECT)
         elif action == "leave":
             await subscriptions.withdraw(conn, await chosen(conn, own, sent), "page", SUBJECT)
         elif action == "change":

@@ -4,7 +4,6 @@
 -- Nothing in it names a person or their provider but the subscription that it is about.
 create table bounce (
     id           bigint generated always as identity primary key,
-    fingerprint  bytea not null unique check (length(fingerprint) = 32),  -- keyed; told twice is once
     subscription bigint not null references subscription on delete cascade,
     digest       integer references digest,       -- null: about a letter
     mail         uuid,                            -- its outbox.message, if there was one
@@ -26,6 +25,12 @@ create index bounce_of_subscription on bounce (subscription, created_at);
 create index bounce_of_digest on bounce (digest) where act is not null;
 create index bounce_latest on bounce (created_at);
 create index bounce_mail on bounce (mail);
+
+-- Reports that were told: the same one told again, by whatever way, is none. Keyed hashes.
+create table told (
+    fingerprint bytea primary key check (length(fingerprint) = 32),
+    at          timestamptz not null default now()
+);
 
 -- What bore no token of ours: forged, mangled or lost. Counted, and nothing else.
 create table stray (
