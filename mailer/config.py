@@ -65,6 +65,10 @@ class Settings:
     sender: str | None
     bounce_domain: str | None
     lmtp_listen: Listen | None
+    hook_ses: str | None
+    hook_mailgun: str | None = field(repr=False)
+    hook_postmark: str | None = field(repr=False)
+    hook_sendgrid: str | None
     secret_key: str | None = field(repr=False)
     controller: str | None
     confirm_hours: int
@@ -173,6 +177,10 @@ def settings(source: Source, data_dir: Path, *, dev: bool) -> Settings:
         lmtp_listen=source.read(
             "MAILER_LMTP_LISTEN", "HOST:PORT, such as 127.0.0.1:8024", listen, None
         ),
+        hook_ses=source.get("MAILER_HOOK_SES"),
+        hook_mailgun=source.get("MAILER_HOOK_MAILGUN"),
+        hook_postmark=source.read("MAILER_HOOK_POSTMARK", "user:password", user_password, None),
+        hook_sendgrid=source.get("MAILER_HOOK_SENDGRID"),
         secret_key=source.get("MAILER_SECRET_KEY"),
         controller=source.get("MAILER_CONTROLLER"),
         confirm_hours=source.read(
@@ -243,6 +251,13 @@ def smtp(text: str) -> Smtp:
         unquote(url.password) if url.password else None,
         unix,
     )
+
+
+def user_password(text: str) -> str:
+    user, colon, password = text.partition(":")
+    if not (user and colon and len(password) >= 8):
+        raise ValueError
+    return text
 
 
 def within(low: float, high: float, number: float) -> None:

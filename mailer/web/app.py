@@ -10,7 +10,7 @@ from mailer.db import Pool
 from mailer.errors import Unavailable
 from mailer.mailbox import Mailbox
 from mailer.vault import Vault
-from mailer.web import archive, guard, health, inbox, links, manage, page, public
+from mailer.web import archive, guard, health, hooks, inbox, links, manage, page, public
 
 ACCESS = logging.getLogger("mailer.web.access")
 SHUTDOWN_SECONDS = 10
@@ -35,6 +35,10 @@ ROUTES = [
     web.get("/archive", archive.everything),
     web.get("/archive/{slug}", archive.series),
     web.get(r"/archive/{slug}/{number:[1-9]\d{0,8}}", archive.issue),
+    web.post("/hooks/ses", hooks.amazon),
+    web.post("/hooks/mailgun", hooks.mailguns),
+    web.post("/hooks/postmark", hooks.postmarks),
+    web.post("/hooks/sendgrid", hooks.sendgrids),
     web.get("/static/{hash}/{name}", page.file),
     web.get("/healthz", health.alive),
     web.get("/readyz", health.ready),
@@ -53,6 +57,7 @@ def make(
 ) -> web.Application:
     app = web.Application(middlewares=[page.kindly], client_max_size=guard.BODY_BYTES)
     app[page.SETTINGS], app[page.POOL], app[page.VAULT] = settings, pool, vault
+    app[hooks.FETCHER], app[hooks.CERTIFICATES] = hooks.Fetcher(), {}
     app.add_routes(ROUTES)
     if mailbox is not None:
         app[inbox.MAILBOX] = mailbox
