@@ -163,6 +163,54 @@ def reachable(port: int, process: subprocess.Popen[bytes], seconds: float = 30) 
             return
 
 
+# what they use
+
+
+def cpu_seconds(pid: int) -> float:
+    """Of a process, from its start."""
+    return sum(times(pid)[:2])
+
+
+def children_seconds(pid: int) -> float:
+    """Of a process and all its children, those that have ended too."""
+    return sum(times(pid)) + sum(cpu_seconds(child) for child in children(pid))
+
+
+def children(pid: int) -> list[int]:
+    living = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()]
+    return [each for each in living if parent(each) == pid]
+
+
+def times(pid: int) -> list[float]:
+    """utime, stime, cutime, cstime; nothing of a process that ended meanwhile (proc(5))."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return [0.0] * 4
+    return [int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in fields[11:15]]
+
+
+def parent(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
+def memory(pid: int) -> float:
+    """The most that a process ever had in memory (VmHWM), in MB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+async def postgres(conn: Connection) -> int:
+    """The first of the server's processes."""
+    pid: int = await conn.fetchval(
+        "select split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::integer"
+    )
+    return pid
+
+
 # what is printed
 
 
@@ -175,12 +223,18 @@ async def machine(conn: Connection) -> dict[str, object]:
     """On what it was measured."""
     shown = ("server_version", "fsync", "synchronous_commit", "shared_buffers")
     return {
+        **hardware(),
+        "postgresql": {name: await conn.fetchval(f"show {name}") for name in shown},
+    }
+
+
+def hardware() -> dict[str, object]:
+    return {
         "cpu": cpu(),
         "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
         "system": platform.platform(),
         "python": platform.python_version(),
         **{name: version(name) for name in ("aiohttp", "asyncpg", "aiosmtplib")},
-        "postgresql": {name: await conn.fetchval(f"show {name}") for name in shown},
     }
 
 

@@ -1,23 +1,32 @@
 """Mails a second of a 30 KB digest: outbox, worker, Postfix's smtp-sink; beside smtp-source.
 
-    python -m bench.send [--readers 5000] [--workers 1] [--connections 4]
+    python -m bench.send [--readers 20000] [--workers 1] [--connections 10] [--late 20] [--sign]
 
 smtp-source -d sends as many mails of the same size over as many sessions to the same sink, before
-and after us: `ratio` is ours to the mean of both. It reads no outbox and keeps no record.
+and after us: `ratio` is ours to the mean of both. It reads no outbox and keeps no record. Beside
+it, what a mail costs: CPU of the workers and of all of PostgreSQL's processes, approval included.
+
+`--late`: every reply comes so many milliseconds late (through bench.late), for us and for
+smtp-source. `--sign`: with DKIM, RSA-2048; `of_signing` is then our rate to what this machine's
+cores can sign if they do nothing else.
 """
 
 import argparse
 import asyncio
 import os
 import subprocess
+import sys
 import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from bench import place, readers
 from bench.place import Place
-from mailer import articles, digests, editions, mime, outbox
+from mailer import articles, digests, dkim, editions, mime, outbox
 from mailer.articles import Draft
 from mailer.db import Connection
 from mailer.digests import Digest
@@ -29,7 +38,32 @@ SUMMARY = (
     "sent the case back. Both sides have a month to appeal. The ruling and the order are attached, "
     "in the original and in translation, with what our lawyers say about both.</p>"
 )
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.1
+SIGNATURES = 2_000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What sending a digest took. Times in seconds a mail."""
+
+    a_second: float
+    approving: float
+    worker: float
+    postgres_approving: float
+    postgres_sending: float
+    memory: float
+
+    def shown(self) -> Mapping[str, object]:
+        return {
+            "ours_a_second": round(self.a_second),
+            "approving_seconds": round(self.approving, 2),
+            "worker_cpu_us_a_mail": round(self.worker * 1e6),
+            "postgres_cpu_us_a_mail": round(
+                (self.postgres_approving + self.postgres_sending) * 1e6, 1
+            ),
+            "of_which_approving": round(self.postgres_approving * 1e6, 1),
+            "worker_memory_mb": round(self.memory),
+        }
 
 
 async def main() -> None:
@@ -37,22 +71,40 @@ async def main() -> None:
     port = place.free_port()
     as_nobody = ["-u", "nobody"] if os.geteuid() == 0 else []
     sink = [place.tool("smtp-sink"), *as_nobody, f"127.0.0.1:{port}", "1000"]
-    settings = {
-        "MAILER_SMTP_URL": f"smtp://127.0.0.1:{port}",
-        "MAILER_SMTP_CONNECTIONS": str(given.connections),
-    }
-    with place.process(sink) as running:
-        place.reachable(port, running)
+    with ExitStack() as running:
+        place.reachable(port, running.enter_context(place.process(sink)))
+        if given.late:
+            port = late(running, port, given.late)
+        settings = {
+            "MAILER_SMTP_URL": f"smtp://127.0.0.1:{port}",
+            "MAILER_SMTP_CONNECTIONS": str(given.connections),
+        }
+        if given.sign:
+            settings |= {
+                "MAILER_DKIM_KEY": dkim.written(dkim.make("rsa")),
+                "MAILER_DKIM_SELECTOR": "bench",
+                "MAILER_DKIM_DOMAIN": "news.example.org",
+            }
         async with place.place(**settings) as here:
             place.report(await compare(here, given, port))
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.send", description=__doc__)
-    parser.add_argument("--readers", type=int, default=5000)
+    parser.add_argument("--readers", type=int, default=20_000)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--connections", type=int, default=4, help="of each worker")
+    parser.add_argument("--connections", type=int, default=10, help="of each worker")
+    parser.add_argument("--late", type=int, default=0, help="milliseconds")
+    parser.add_argument("--sign", action="store_true")
     return parser.parse_args()
+
+
+def late(running: ExitStack, port: int, milliseconds: int) -> int:
+    """The port of a relay that makes the sink far away."""
+    relay = place.free_port()
+    command = [sys.executable, "-m", "bench.late", str(relay), str(port), str(milliseconds)]
+    place.reachable(relay, running.enter_context(place.process(command)))
+    return relay
 
 
 async def compare(here: Place, given: argparse.Namespace, port: int) -> dict[str, object]:
@@ -60,10 +112,11 @@ async def compare(here: Place, given: argparse.Namespace, port: int) -> dict[str
     digest, size = await draft(here)
     sessions = given.workers * given.connections
     before = source(given.readers, size, sessions, port)
-    ours = await send(here, digest, given.readers, given.workers)
+    cost = await send(here, digest, given.readers, given.workers)
     after = source(given.readers, size, sessions, port)
     async with here.pool.acquire() as conn:
         machine = await place.machine(conn)
+    signing = {"of_signing": round(cost.a_second / signatures(), 3)} if given.sign else {}
     return {
         "bench": "send",
         "machine": machine,
@@ -71,10 +124,30 @@ async def compare(here: Place, given: argparse.Namespace, port: int) -> dict[str
         "bytes_a_mail": size,
         "workers": given.workers,
         "connections_a_worker": given.connections,
-        "ours_a_second": round(ours),
+        "reply_ms_late": given.late,
+        "signed": given.sign,
+        **cost.shown(),
         "smtp_source_a_second": [round(before), round(after)],
-        "ratio": round(ours / ((before + after) / 2), 3),
+        "ratio": round(cost.a_second / ((before + after) / 2), 3),
+        **signing,
     }
+
+
+def signatures() -> float:
+    """RSA-2048 signatures a second of all cores together."""
+    place.progress("signatures")
+    key, many = dkim.make("rsa"), len(os.sched_getaffinity(0))
+    signer = dkim.Signer("example.org", "bench", key)
+
+    def work() -> None:
+        for _ in range(SIGNATURES):
+            signer.sign(b"what a header has")
+
+    with ThreadPoolExecutor(many) as threads:
+        began = time.monotonic()
+        for done in [threads.submit(work) for _ in range(many)]:
+            done.result()
+        return many * SIGNATURES / (time.monotonic() - began)
 
 
 # setting up
@@ -98,22 +171,36 @@ async def draft(here: Place) -> tuple[Digest, int]:
 # measuring
 
 
-async def send(here: Place, digest: Digest, mails: int, workers: int) -> float:
-    """Mails a second, from the approval until the last one is settled."""
+async def send(here: Place, digest: Digest, mails: int, workers: int) -> Cost:
+    """From the approval until the last mail is settled."""
     with ExitStack() as running:
-        for _ in range(workers):
+        working = [
             running.enter_context(place.process(place.mailer("work"), here.environ))
+            for _ in range(workers)
+        ]
         async with here.pool.acquire() as conn:
             while await outbox.workers(conn) < workers:
                 await asyncio.sleep(LOOK_SECONDS)
             await asyncio.sleep(1)
-            began = time.monotonic()
+            server = await place.postgres(conn)
+            idle = sum(place.cpu_seconds(each.pid) for each in working)
+            at_first, began = place.children_seconds(server), time.monotonic()
             async with conn.transaction():
                 _, composed = await editions.compose(conn, here.settings, digest)
                 frozen = [edition for edition, _ in composed]
                 await digests.approve(conn, digest, frozen, by="bench")
+            approved, approving = place.children_seconds(server), time.monotonic() - began
+            began = time.monotonic()
             await until_sent(conn, digest, mails)
-            return mails / (time.monotonic() - began)
+            took = time.monotonic() - began
+            return Cost(
+                mails / took,
+                approving,
+                (sum(place.cpu_seconds(each.pid) for each in working) - idle) / mails,
+                (approved - at_first) / mails,
+                (place.children_seconds(server) - approved) / mails,
+                max(place.memory(each.pid) for each in working),
+            )
 
 
 async def until_sent(conn: Connection, digest: Digest, mails: int) -> None:

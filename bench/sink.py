@@ -10,6 +10,9 @@ import argparse
 import asyncio
 import re
 import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import TextIO
 
 MESSAGE_ID = re.compile(rb"^Message-ID: <([^>]+)>", re.MULTILINE)
@@ -70,24 +73,27 @@ class Connection(asyncio.Protocol):
         return b"250 2.0.0 fine\r\n"
 
 
-async def main() -> None:
+def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.sink", description=__doc__)
     parser.add_argument("log")
     parser.add_argument("ports", type=int, nargs="+")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--late", type=float, default=0.0)
     given = parser.parse_args()
+    with Path(given.log).open("a", encoding="utf-8") as log:
+        asyncio.run(serve(log, given.host, given.ports, given.late))
+
+
+async def serve(log: TextIO, host: str, ports: Sequence[int], late: float) -> None:
     loop = asyncio.get_running_loop()
-    with open(given.log, "a", encoding="utf-8") as log:
-        for port in given.ports:
-            await loop.create_server(
-                lambda port=port: Connection(log, port, given.late),  # type: ignore[misc]  # a factory
-                given.host,
-                port,
-                reuse_address=True,
-            )
-        await asyncio.Event().wait()
+
+    def client(port: int) -> Connection:
+        return Connection(log, port, late)
+
+    for port in ports:
+        await loop.create_server(partial(client, port), host, port)
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

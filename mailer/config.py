@@ -30,7 +30,10 @@ SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465, "lmtp": 24}
 
 @dataclass(frozen=True)
 class Smtp:
-    """One mail server. `scheme`: smtp, smtp+starttls, smtps or lmtp; `socket`: LMTP over Unix."""
+    """One mail server. `scheme`: smtp, smtp+starttls, smtps or lmtp; `socket`: LMTP over Unix.
+
+    `weight`: its share of the connections beside the others; 0: only while they fail.
+    """
 
     scheme: str
     host: str
@@ -38,6 +41,7 @@ class Smtp:
     user: str | None
     password: str | None
     socket: str | None
+    weight: int
 
     def __repr__(self) -> str:
         return f"{self.scheme}://{self.socket or f'{self.host}:{self.port}'}"
@@ -69,6 +73,9 @@ class Settings:
     hook_mailgun: str | None = field(repr=False)
     hook_postmark: str | None = field(repr=False)
     hook_sendgrid: str | None
+    dkim_domain: str | None
+    dkim_selector: str | None
+    dkim_key: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
     controller: str | None
     confirm_hours: int
@@ -147,7 +154,10 @@ def read(source: Source, data_dir: Path, *, dev: bool) -> Settings:
 def settings(source: Source, data_dir: Path, *, dev: bool) -> Settings:
     return Settings(
         database_url=source.read(
-            "MAILER_DATABASE_URL", "a URL such as postgresql://user@host/database", database, None
+            "MAILER_DATABASE_URL",
+            "a URL such as postgresql://user@host/database, or with several hosts: host1,host2",
+            database,
+            None,
         ),
         data_dir=data_dir,
         listen=source.read(
@@ -162,7 +172,7 @@ def settings(source: Source, data_dir: Path, *, dev: bool) -> Settings:
         smtp=source.read(
             "MAILER_SMTP_URL",
             "smtp://, smtps://, smtp+starttls:// or lmtp:// with host and port, "
-            "several separated by spaces",
+            "several separated by spaces, each with ?weight=NUMBER if they are to share unequally",
             lambda text: tuple(smtp(part) for part in text.split()),
             (),
         ),
@@ -181,6 +191,9 @@ def settings(source: Source, data_dir: Path, *, dev: bool) -> Settings:
         hook_mailgun=source.get("MAILER_HOOK_MAILGUN"),
         hook_postmark=source.read("MAILER_HOOK_POSTMARK", "user:password", user_password, None),
         hook_sendgrid=source.get("MAILER_HOOK_SENDGRID"),
+        dkim_domain=source.get("MAILER_DKIM_DOMAIN"),
+        dkim_selector=source.get("MAILER_DKIM_SELECTOR"),
+        dkim_key=source.get("MAILER_DKIM_KEY"),
         secret_key=source.get("MAILER_SECRET_KEY"),
         controller=source.get("MAILER_CONTROLLER"),
         confirm_hours=source.read(
@@ -208,7 +221,12 @@ def settings(source: Source, data_dir: Path, *, dev: bool) -> Settings:
 
 
 def database(text: str) -> str | None:
-    if urlsplit(text).scheme not in ("postgresql", "postgres"):
+    """One server, or several separated by commas: the one that takes writes is used."""
+    url = urlsplit(text)
+    if url.scheme not in ("postgresql", "postgres"):
+        raise ValueError
+    hosts = url.netloc.rpartition("@")[2].split(",")
+    if len(hosts) > 1 and not all(hosts):
         raise ValueError
     return text
 
@@ -250,6 +268,7 @@ def smtp(text: str) -> Smtp:
         unquote(url.username) if url.username else None,
         unquote(url.password) if url.password else None,
         unix,
+        weight(url.query),
     )
 
 
@@ -258,6 +277,15 @@ def user_password(text: str) -> str:
     if not (user and colon and len(password) >= 8):
         raise ValueError
     return text
+
+
+def weight(query: str) -> int:
+    """Of `?weight=3`; 1 if nothing is said."""
+    name, _, number = query.partition("=")
+    if query and name != "weight":
+        raise ValueError
+    within(0, 1000, int(number or 1))
+    return int(number or 1)
 
 
 def within(low: float, high: float, number: float) -> None:

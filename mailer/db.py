@@ -6,10 +6,12 @@ everything that takes `conn` only uses it.
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -28,6 +30,14 @@ else:
 Kind = TypeVar("Kind")
 
 CONNECT_SECONDS = 10
+SILENCE = {
+    "TCP_KEEPIDLE": 5,
+    "TCP_KEEPINTVL": 3,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 14_000,
+}
+"""Seconds, and a count; the last in milliseconds (tcp(7))."""
+
 HEADER = re.compile(r"^-- name: (?P<name>\w+)(?: -> (?P<row>[\w.]+))?$", re.MULTILINE)
 
 
@@ -85,16 +95,36 @@ async def first(
 
 
 async def prepare(conn: Connection) -> None:
-    """What every connection needs: JSON as Python values."""
+    """What every connection needs: JSON as Python values, and to notice that a server is gone."""
     for name in ("json", "jsonb"):
         await conn.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+    notice_silence(conn)
+
+
+def notice_silence(conn: Connection) -> None:
+    """Let the kernel give up on a server that was cut off, in seconds instead of a quarter of an
+    hour: when it acknowledges nothing, or is silent while we wait for an answer."""
+    found = conn._transport.get_extra_info("socket")  # type: ignore[union-attr]  # asyncpg has no setting for it
+    if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in SILENCE.items():
+        if hasattr(socket, name):  # each system has its own
+            found.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def writable(url: str) -> Mapping[str, Any]:
+    """Of several servers, the one that takes writes, unless the URL says otherwise."""
+    several = "," in urlsplit(url).netloc or url.count("host=") > 1 or "%2C" in url
+    asked = "target_session_attrs" in url
+    return {"target_session_attrs": "read-write"} if several and not asked else {}
 
 
 @asynccontextmanager
 async def connection(url: str) -> AsyncIterator[Connection]:
     """One connection for a command. Raises Unavailable if the database does not answer."""
     async with reachable():
-        conn = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+        conn = await asyncpg.connect(url, timeout=CONNECT_SECONDS, **writable(url))
     try:
         await prepare(conn)
         yield conn
@@ -107,7 +137,12 @@ async def pool(url: str, *, size: int = 10) -> AsyncIterator[Pool]:
     """At most `size` connections, opened as needed. Raises Unavailable like `connection`."""
     async with reachable():
         opened = await asyncpg.create_pool(
-            url, min_size=1, max_size=size, init=prepare, timeout=CONNECT_SECONDS
+            url,
+            min_size=1,
+            max_size=size,
+            init=prepare,
+            timeout=CONNECT_SECONDS,
+            **writable(url),
         )
     try:
         yield opened

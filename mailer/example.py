@@ -10,10 +10,18 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import web
 
 from mailer import render
+from mailer.notices import Notice
 
 SLUG = "field-notes"
 TITLES = {"en": "Field Notes", "ru": "Заметки с места"}
 SITE: web.AppKey["Site"] = web.AppKey("site")
+
+# As strict as a site can be that has the form on its pages.
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src {service}; connect-src {service}; "
+    "frame-src {service}; form-action {service}; base-uri 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
 
 
 @dataclass(frozen=True)
@@ -77,17 +85,29 @@ STORIES = (
           "Работает и кнопка вашей почтовой программы, и ссылка в конце каждого письма. Никто не "
           "спрашивает почему, и входить никуда не надо.", 1),
 )  # fmt: skip
+STYLE = """
+body { font: 1.0625rem/1.6 Georgia, serif; max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }
+iframe { inline-size: 100%; block-size: 46rem; border: 1px solid; border-radius: .5rem; }
+li { margin-block: .5rem; }
+aside { margin-block: 3rem; padding: 1.5rem; border: 1px solid; border-radius: .5rem; }
+newsletter-form { display: block; min-block-size: 27rem; --newsletter-accent: #7a3b12; }
+newsletter-form::part(title) { font-variant: small-caps; }
+"""
 OLD = ("welcome", "welcome-ru")
 """What was on the site before anybody listened to its feed."""
 
 
 @dataclass
 class Site:
-    """`url`: its own; `service`: where the newsletter lives; `stories`: what is published yet."""
+    """`url`: its own; `service`: where the newsletter lives; `stories`: what is published yet.
+
+    `notices`: by language, the words beside the site's own form.
+    """
 
     url: str
     service: str
     stories: list[Story] = field(default_factory=lambda: [s for s in STORIES if s.id in OLD])
+    notices: Mapping[str, Notice] = field(default_factory=dict)
 
     def publish(self) -> None:
         self.stories = list(STORIES)
@@ -102,6 +122,8 @@ def make(site: Site) -> web.Application:
     app.add_routes(
         [
             web.get("/", front),
+            web.get("/site.css", style),
+            web.get("/plain", plain),
             web.get(r"/feed-{language:en|ru}.xml", feed),
             web.get("/story/{id}", story),
             web.get("/documents/{id}/{name}", document),
@@ -111,9 +133,21 @@ def make(site: Site) -> web.Application:
 
 
 async def front(request: web.Request) -> web.Response:
+    """With the form as an element; where scripts don't run, as a frame."""
     language = render.best(request.query.get("lang"), None, render.LANGUAGES)
     shown = [s for s in reversed(STORIES) if s.language == language]
     return html(request, "example/front.html", language, stories=shown)
+
+
+async def plain(request: web.Request) -> web.Response:
+    """With a form in the site's own HTML, as any CMS can keep it."""
+    site = request.app[SITE]
+    language = render.best(request.query.get("lang"), None, tuple(site.notices))
+    return html(request, "example/plain.html", language, notice=site.notices[language])
+
+
+async def style(request: web.Request) -> web.Response:
+    return web.Response(text=STYLE, content_type="text/css")
 
 
 async def story(request: web.Request) -> web.Response:
@@ -124,7 +158,8 @@ async def story(request: web.Request) -> web.Response:
 def html(request: web.Request, template: str, language: str, **values: object) -> web.Response:
     site = request.app[SITE]
     page = render.page(template, language, site=site, title=TITLES[language], slug=SLUG, **values)
-    return web.Response(text=page, content_type="text/html")
+    policy = {"Content-Security-Policy": POLICY.format(service=site.service)}
+    return web.Response(text=page, content_type="text/html", headers=policy)
 
 
 async def feed(request: web.Request) -> web.Response:

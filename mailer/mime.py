@@ -16,16 +16,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from functools import cached_property
-from typing import Protocol
+from functools import cached_property, lru_cache
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
 from mailer import address, tokens
 from mailer.errors import Invalid
 from mailer.tokens import SLOTS, Purpose
 
-Slot = str
+Slot: TypeAlias = str
 """A purpose of `tokens`, or one of: to, message, date."""
+
+Part: TypeAlias = bytes | Slot
+"""Bytes as they go, or a slot."""
 
 LINE = 76
 LINE_MOST = 998
@@ -57,28 +60,49 @@ class Written(Protocol):
     def headers(self) -> Sequence[tuple[str, str]]: ...
 
 
+class Filling:
+    """What one reader's slots hold."""
+
+    __slots__ = ("texts",)
+
+    def __init__(self, texts: Mapping[Slot, bytes]) -> None:
+        self.texts = texts
+
+    def join(self, parts: Sequence[Part]) -> bytes:
+        texts = self.texts
+        return b"".join([p if isinstance(p, bytes) else texts[p] for p in parts])
+
+
 @dataclass(frozen=True)
 class Mould:
     """A mail with slots: `parts` are bytes as they go and, between them, the names of slots."""
 
-    parts: Sequence[bytes | Slot]
+    parts: Sequence[Part]
     domain: str
 
     def message_id(self, message: UUID) -> str:
         return f"<{message}@{self.domain}>"
 
     def cast(self, to: str, message: UUID, filling: Mapping[Purpose, str], date: datetime) -> bytes:
-        """The mail to one reader; `filling`: the text of a token for each purpose it needs."""
-        filled = {
-            "to": plain(address.wire(to)).encode(),
+        """The mail to one reader. `to`: the address in wire form (`address.wire`).
+
+        `filling`: the text of a token for each purpose the mail needs; others are left.
+        """
+        return self.fill(to, message, filling, date).join(self.parts)
+
+    def fill(
+        self, to: str, message: UUID, filling: Mapping[Purpose, str], date: datetime
+    ) -> Filling:
+        texts: dict[Slot, bytes] = {
+            "to": recipient(to),
             "message": str(message).encode(),
-            "date": format_datetime(date.astimezone(UTC)).encode(),
+            "date": dated(date.replace(microsecond=0)),
         }
         for purpose, token in filling.items():
-            if not tokens.PATTERN.fullmatch(token):
+            if len(token) != tokens.LENGTH or not (token.isascii() and token.isprintable()):
                 raise ValueError(f"a slot takes {tokens.LENGTH} characters")
-            filled[purpose] = token.encode()
-        return b"".join([p if isinstance(p, bytes) else filled[p] for p in self.parts])
+            texts[purpose] = token.encode()
+        return Filling(texts)
 
     @cached_property
     def sha256(self) -> bytes:
@@ -87,22 +111,48 @@ class Mould:
         return hashlib.sha256(b"".join(whole)).digest()
 
 
+def recipient(wired: str) -> bytes:
+    """Raises Invalid."""
+    if not (wired.isascii() and wired.isprintable()):
+        plain(wired)
+        if not wired.rpartition("@")[2].isascii():
+            raise Invalid("In a mail the domain of an address goes in ASCII (xn--…).")
+    return wired.encode()
+
+
+@lru_cache(maxsize=4)
+def dated(second: datetime) -> bytes:
+    """As Date has it; a worker asks for the same second again and again."""
+    return format_datetime(second.astimezone(UTC)).encode()
+
+
 def mould(letter: Written, domain: str) -> Mould:
     """Compile a letter; `domain`: the right side of its Message-ID. Raises Invalid."""
     parts = [*head(letter, domain), *body(letter)]
-    joined: list[bytes | Slot] = []
+    joined: list[Part] = []
     for part in parts:
         if isinstance(part, bytes) and joined and isinstance(joined[-1], bytes):
             joined[-1] += part
         else:
             joined.append(part)
-    return Mould(joined, domain)
+    return sound(Mould(joined, domain))
+
+
+def sound(made: Mould) -> Mould:
+    """What SMTP relies on and nobody looks for again: CRLF only, no line that begins with a dot."""
+    whole = b"".join(p if isinstance(p, bytes) else b"slot" for p in made.parts)
+    breaks = whole.count(b"\r\n")
+    assert whole.count(b"\n") == whole.count(b"\r") == breaks, "a mail's lines end in CRLF"
+    assert b"\r\n." not in whole, "no line of a mail begins with a dot"
+    assert whole.endswith(b"\r\n")
+    assert b"\0" not in whole
+    return made
 
 
 # header fields
 
 
-def head(letter: Written, domain: str) -> list[bytes | Slot]:
+def head(letter: Written, domain: str) -> list[Part]:
     sender = [*phrase(letter.sender_name), f"<{plain(address.wire(letter.sender))}>"]
     return [
         f"From: {fold(sender, len('From: '))}\r\n".encode(),
@@ -115,7 +165,7 @@ def head(letter: Written, domain: str) -> list[bytes | Slot]:
     ]  # fmt: skip
 
 
-def slotted(name: str, value: str) -> list[bytes | Slot]:
+def slotted(name: str, value: str) -> list[Part]:
     """A structured field: as given, on one line, with slots."""
     line = f"{plain(name)}: {plain(value)}"
     if not line.isascii() or len(line) > LINE_MOST:
@@ -184,7 +234,7 @@ def fold(words: Sequence[str], used: int) -> str:
 # the body
 
 
-def body(letter: Written) -> list[bytes | Slot]:
+def body(letter: Written) -> list[Part]:
     if letter.html is None:
         return part("text/plain", letter.text)
     seam = boundary(letter)
@@ -203,7 +253,7 @@ def boundary(letter: Written) -> str:
     return f"=_{hashlib.sha256(said).hexdigest()[:32]}"
 
 
-def part(kind: str, text: str) -> list[bytes | Slot]:
+def part(kind: str, text: str) -> list[Part]:
     return [
         f"Content-Type: {kind}; charset=utf-8\r\n".encode(),
         b"Content-Transfer-Encoding: quoted-printable\r\n\r\n",
@@ -211,9 +261,9 @@ def part(kind: str, text: str) -> list[bytes | Slot]:
     ]
 
 
-def quoted_printable(text: str) -> list[bytes | Slot]:
+def quoted_printable(text: str) -> list[Part]:
     """RFC 2045, 6.7, ending in a line break. Neither a slot nor a character is divided."""
-    encoded: list[bytes | Slot] = []
+    encoded: list[Part] = []
     for line in re.sub("\r\n?", "\n", text).removesuffix("\n").split("\n"):
         encoded += broken(units(line))
     return encoded
@@ -236,9 +286,9 @@ def quote(character: str) -> str:
 QUOTED: Mapping[str, str] = {c: c for c in map(chr, range(32, 127)) if c != "="} | {"\t": "\t"}
 
 
-def broken(found: Sequence[str]) -> list[bytes | Slot]:
+def broken(found: Sequence[str]) -> list[Part]:
     """One line of text as lines of at most 76 characters, with its line break."""
-    lines: list[bytes | Slot] = []
+    lines: list[Part] = []
     row, width = "", 0
     for place, unit in enumerate(found):
         room = LINE if place == len(found) - 1 else LINE - 1  # for the `=` of a soft break

@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 
 ADMIT_AT_ONCE = 50
 LETTER_CONNECTIONS = 2
+DATABASE_CONNECTIONS = 16
+"""Three for each delivery while it goes on, one that listens, and one for each other step."""
+
 FEEDS_AT_ONCE = 8
 LOOK_SECONDS = 5.0
 FEED_SECONDS = 15.0

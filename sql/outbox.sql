@@ -5,7 +5,8 @@ with made as (
 insert into outbox (kind, subscription, batch) select $1, $2, id from made;
 
 -- name: put_digest
--- In batches of $2. `on conflict`: a reader who came twice gets one mail.
+-- In batches of $2. Their ids go in an array, for a join of a million readers with them, whose
+-- numbers the planner can't know, would be a bad one. `on conflict`: one mail for each reader.
 with reader as materialized (
     select s.id, (row_number() over (order by s.id) - 1) / $2 as place
     from digest d
@@ -13,19 +14,17 @@ with reader as materialized (
     where d.id = $1
       and s.state = 'confirmed'
       and (s.paused_until is null or s.paused_until <= now())
-      and not exists (select from outbox o where o.digest = d.id and o.subscription = s.id)
 ), made as (
     insert into batch (digest, mails)
     select $1, count(*) from reader group by place order by place
     returning id
-), placed as (
-    select id, row_number() over (order by id) - 1 as place from made
+), numbers as materialized (
+    select array_agg(id order by id) as ids from made
 ), added as (
     insert into outbox (kind, subscription, digest, batch)
-    select 'digest', r.id, $1, p.id
-    from reader r
-    join placed p on p.place = r.place
-    order by r.id
+    select 'digest', r.id, $1, n.ids[r.place + 1]
+    from numbers n
+    cross join reader r
     on conflict (digest, subscription) do nothing
     returning 1
 )
@@ -75,13 +74,17 @@ returning id;
 
 -- name: mails -> mailer.outbox.Claimed
 -- What waits in those batches. The limit is for the planner: it never reads a whole table for them.
+with held as materialized (
+    select b.id, exists (
+               select from digest d
+               join digest n on n.newsletter = d.newsletter and n.cadence = d.cadence
+               where d.id = b.digest and n.number > d.number and n.state in ('sending', 'sent')
+           ) as replaced
+    from batch b
+    where b.id = any ($1::bigint[])
+)
 select o.id, o.batch, o.kind, o.digest, o.message, o.attempts, o.attested, o.subscription,
-       now() - o.created_at as age,
-       exists (
-           select from digest d
-           join digest n on n.newsletter = d.newsletter and n.cadence = d.cadence
-           where d.id = o.digest and n.number > d.number and n.state in ('sending', 'sent')
-       ) as replaced,
+       now() - o.created_at as age, held.replaced,
        s.newsletter, s.language, s.notice, s.handle, s.asked_at,
        p.id as subscriber, p.handle as subscriber_handle, k.dek, p.address
 from (
@@ -90,6 +93,7 @@ from (
     order by id
     limit 1000
 ) o
+join held on held.id = o.batch
 join subscription s on s.id = o.subscription
 join subscriber p on p.id = s.subscriber
 join subject k on k.id = p.id

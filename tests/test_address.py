@@ -1,6 +1,8 @@
 """Addresses: which are accepted, and which are the same person."""
 
 import pytest
+from hypothesis import given as given_
+from hypothesis import strategies
 
 from mailer import address
 from mailer.errors import Invalid
@@ -54,3 +56,23 @@ def test_mail_goes_to_the_address_as_given_with_its_domain_in_ascii() -> None:
 
 def test_an_address_shows_in_no_log_by_accident() -> None:
     assert "anna" not in repr(address.parse("anna@example.org"))
+
+
+@given_(
+    strategies.one_of(
+        strategies.emails(),
+        strategies.builds(
+            "{}@{}".format,
+            strategies.sampled_from(["anna", "Вера", "e\u0301va", "a.b+c", "ANNA"]),
+            strategies.sampled_from(
+                ["пример.рф", "bücher.example", "EXAMPLE.org", "straße.example"]
+            ),
+        ),
+    )
+)
+def test_an_address_known_is_what_it_was_when_it_was_parsed(text: str) -> None:
+    try:
+        found = address.parse(text)
+    except Invalid:
+        return
+    assert address.known(found.given) == found

@@ -174,3 +174,31 @@ def test_check_names_each_thing_and_fails_for_what_is_missing(mailer: Run) -> No
     assert "ok    database" in finished.stdout
     assert "FAIL  MAILER_CONTROLLER: is not set" in finished.stdout
     assert "FAIL  mail server: MAILER_SMTP_URL is not set" in finished.stdout
+
+
+def test_a_key_that_was_made_signs_the_mails(mailer: Run) -> None:
+    made = json.loads(done(mailer("dkim", "key", "--json", MAILER_FROM="news@example.org")))
+    assert made["record"]["name"].endswith("._domainkey.example.org")
+    assert "".join(made["record"]["strings"]).startswith("v=DKIM1; k=rsa; p=")
+    checked = mailer("check", **made["settings"])
+    assert "ok    DKIM (rsa-sha256 by rsa-" in checked.stdout
+
+
+def test_a_key_is_printed_as_it_goes_into_dns_and_env(mailer: Run) -> None:
+    said = done(mailer("dkim", "key", "--type", "ed25519", MAILER_FROM="news@example.org"))
+    record, *settings = said.splitlines()
+    assert '._domainkey.example.org. IN TXT ( "v=DKIM1; k=ed25519; p=' in record
+    assert [line.partition("=")[0] for line in settings] == [
+        "MAILER_DKIM_DOMAIN", "MAILER_DKIM_SELECTOR", "MAILER_DKIM_KEY",
+    ]  # fmt: skip
+
+
+def test_check_names_what_is_wrong_with_a_key(mailer: Run) -> None:
+    assert "FAIL  DKIM: MAILER_DKIM_KEY must be" in mailer("check", MAILER_DKIM_KEY="x").stdout
+    assert "ok    DKIM: no key is set" in mailer("check").stdout
+
+
+def test_a_key_needs_a_domain(mailer: Run) -> None:
+    refused = mailer("dkim", "key")
+    assert refused.returncode == 1
+    assert "MAILER_DKIM_DOMAIN" in refused.stderr

@@ -59,12 +59,20 @@ def test_mail_servers_are_several_with_logins(tmp_path: Path) -> None:
     assert "p@ss" not in repr(first)
 
 
+def test_mail_servers_have_weights(tmp_path: Path) -> None:
+    text = "smtp://a.example.org?weight=3 smtp://b.example.org lmtp:///run/lmtp?weight=0"
+    assert [s.weight for s in load(tmp_path, MAILER_SMTP_URL=text).smtp] == [3, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
         ("MAILER_DATABASE_URL", "mysql://localhost/mailer"),
+        ("MAILER_DATABASE_URL", "postgresql://one.example.org,/mailer"),
         ("MAILER_LISTEN", "8080"),
         ("MAILER_BASE_URL", "news.example.org"),
+        ("MAILER_SMTP_URL", "smtp://example.org?weight=-1"),
+        ("MAILER_SMTP_URL", "smtp://example.org?wieght=1"),
         ("MAILER_SMTP_URL", "mail.example.org"),
         ("MAILER_SMTP_CONNECTIONS", "0"),
         ("MAILER_RATE", "fast"),

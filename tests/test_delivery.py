@@ -1,17 +1,30 @@
 """Delivery: what becomes of mails with each verdict, and who is left out at the last moment."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
-from mailer import address, consent, outbox, people, subscriptions, suppressions
+from mailer import (
+    address,
+    articles,
+    consent,
+    digests,
+    outbox,
+    people,
+    providers,
+    subscriptions,
+    suppressions,
+)
+from mailer import delivery as delivering
+from mailer.articles import Draft
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.delivery import Delivery, verdicts
+from mailer.digests import Digest, Edition
 from mailer.smtp import RoadClosed, Verdict
 from mailer.vault import Vault
 from tests import world
@@ -213,3 +226,228 @@ async def test_events_of_a_mailed_confirmation_verify(post: Post) -> None:
     async with post.conn.transaction():
         seen = consent.Verification()
         assert [f async for f in consent.verify(post.conn, post.vault, seen)] == []
+
+
+async def digest(post: Post, *emails: str) -> Digest:
+    """One on its way to these readers."""
+    weekly = await world.make(post.conn, post.vault)
+    for email in emails:
+        await world.confirmed(post.conn, post.vault, weekly.wish(email))
+    await post.conn.execute("delete from batch where digest is null")
+    draft = Draft(external_id="one", language="en", title="About one", url=None)
+    await articles.add(post.conn, weekly.newsletter.id, draft)
+    made = await digests.create(post.conn, weekly.newsletter, "weekly", by="staff:anna")
+    frozen = [Edition(made.id, lang, "Subject", "<p>html</p>", "text") for lang in ("en", "ru")]
+    await digests.approve(post.conn, made, frozen, by="staff:anna")
+    return await digests.get(post.conn, made.id)
+
+
+async def test_a_digest_is_sent_to_each_of_its_readers(post: Post) -> None:
+    sent = await digest(post, ANNA, BORIS, VERA)
+    answers = await post.round(letters=False)
+    assert sorted(recipient for _, _, recipient in answers.handed) == [
+        ANNA,
+        BORIS,
+        address.wire(VERA),
+    ]
+    assert (await outbox.progress(post.conn, sent.id))["sent"] == 3
+    assert await digests.finish_done(post.conn) == 1
+
+
+@dataclass
+class Slow(Answers):
+    """A road on which something happens before the second mail has room."""
+
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def room(self, most: int) -> int:
+        if self.handed and self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
+        return 1
+
+
+async def slowly(post: Post, meanwhile: Callable[[], Awaitable[None]]) -> list[str]:
+    """Who gets a digest if that happens when the first mail is on the wire."""
+    road = Slow([], meanwhile=meanwhile)
+    delivery = post.delivery(road, asyncio.Event(), letters=False)
+    await outbox.beat(post.conn, delivery.worker)
+    await delivery.step()
+    await delivery.finish()
+    return [recipient for _, _, recipient in road.handed]
+
+
+async def test_whoever_leaves_or_is_erased_while_a_digest_runs_gets_nothing_more(
+    post: Post,
+) -> None:
+    sent = await digest(post, ANNA, BORIS, "carla@example.org", "dora@example.org")
+
+    async def meanwhile() -> None:
+        token = await world.link(post.conn, post.vault, BORIS, "leave")
+        await subscriptions.leave(post.conn, post.vault, token, "page")
+        own = await people.find(post.conn, post.vault, "carla@example.org")
+        await people.erase(post.conn, post.vault, own, never_again=False, actor="subject")
+
+    assert await slowly(post, meanwhile) == [ANNA, "dora@example.org"]
+    counted = await outbox.progress(post.conn, sent.id)
+    assert counted == {"waiting": 0, "sent": 2, "failed": 0, "dropped": 1}
+
+
+async def test_whoever_is_suppressed_while_a_digest_runs_gets_nothing_more(post: Post) -> None:
+    await digest(post, ANNA, BORIS)
+
+    async def meanwhile() -> None:
+        await suppressions.add(post.conn, post.vault, address.parse(BORIS), "complaint")
+
+    assert await slowly(post, meanwhile) == [ANNA]
+
+
+async def test_a_pause_or_a_cancel_ends_what_was_claimed_ahead(post: Post) -> None:
+    sent = await digest(post, ANNA, BORIS, "carla@example.org")
+
+    async def pause() -> None:
+        await digests.pause(post.conn, sent)
+
+    async def cancel() -> None:
+        await digests.cancel(post.conn, await digests.get(post.conn, sent.id))
+
+    assert await slowly(post, pause) == [ANNA]
+    assert await slowly(post, cancel) == []  # it is paused still
+    await digests.resume(post.conn, await digests.get(post.conn, sent.id))
+    assert await slowly(post, cancel) == [BORIS]
+    await digests.finish_done(post.conn)
+    counted = await outbox.progress(post.conn, sent.id)
+    assert counted == {"waiting": 0, "sent": 2, "failed": 0, "dropped": 1}
+
+
+async def test_a_worker_taken_for_dead_sends_nothing_that_others_hold(post: Post) -> None:
+    sent = await digest(post, ANNA, BORIS)
+    other = uuid4()
+
+    async def taken_over() -> None:
+        await post.conn.execute("delete from worker")
+        await outbox.beat(post.conn, other)
+        await outbox.claim_digests(post.conn, other, 1)
+
+    assert await slowly(post, taken_over) == [ANNA]
+    counted = await outbox.progress(post.conn, sent.id)
+    assert counted == {"waiting": 1, "sent": 1, "failed": 0, "dropped": 0}
+
+
+async def test_a_worker_that_is_to_stop_settles_what_is_on_the_wire_and_gives_back_the_rest(
+    post: Post,
+) -> None:
+    sent = await digest(post, ANNA, BORIS, "carla@example.org")
+    stop = asyncio.Event()
+
+    async def meanwhile() -> None:
+        stop.set()
+
+    road = Slow([], meanwhile=meanwhile)
+    delivery = post.delivery(road, stop, letters=False)
+    await outbox.beat(post.conn, delivery.worker)
+    await delivery.step()
+    await delivery.finish()
+    counted = await outbox.progress(post.conn, sent.id)
+    assert counted["sent"] == len(road.handed) < 3
+    assert counted["waiting"] == 3 - len(road.handed)
+    free = "select count(*) from batch where worker is null"
+    assert await post.conn.fetchval(free) == 1
+
+
+async def test_a_mail_that_was_not_tried_is_tried_again(post: Post) -> None:
+    await digest(post, ANNA)
+    answers = await post.round(None, letters=False)
+    assert [recipient for _, _, recipient in answers.handed] == [ANNA]
+    assert ("sent", 1) in await post.states()
+
+
+async def test_a_digest_gives_up_when_the_next_takes_its_place(post: Post) -> None:
+    sent = await digest(post, ANNA)
+    await post.round(verdict("later"), letters=False)
+    await post.conn.execute("update batch set due_at = now()")
+    await post.conn.execute(
+        "insert into digest (newsletter, number, cadence, state, created_by)"
+        " select newsletter, number + 1, cadence, 'sent', 'staff:anna' from digest"
+    )
+    await post.round(verdict("later"), letters=False)
+    assert (await outbox.progress(post.conn, sent.id))["failed"] == 1
+
+
+async def test_an_error_loses_nothing_that_is_in_memory(post: Post) -> None:
+    sent = await digest(post, ANNA, BORIS)
+    road = Answers([])
+    delivery = post.delivery(road, asyncio.Event(), letters=False)
+    await outbox.beat(post.conn, delivery.worker)
+    await post.conn.execute("alter table outbox rename column reply to away")
+    with pytest.raises(Exception, match="reply"):
+        await delivery.step()
+    assert len(road.handed) == len(delivery.wire) == 2
+    await post.conn.execute("alter table outbox rename column away to reply")
+    await delivery.step()
+    assert len(road.handed) == 2
+    assert (await outbox.progress(post.conn, sent.id))["sent"] == 2
+
+
+# providers
+
+
+def slower() -> Verdict:
+    return Verdict("later", "rcpt", 421, "4.7.28", "too fast", "smtp://test")
+
+
+async def test_a_provider_that_asks_for_less_gets_less_and_then_more_again(post: Post) -> None:
+    emails = [f"reader{n}@{domain}" for n in range(6) for domain in ("gmail.com", "example.org")]
+    sent = await digest(post, *emails)
+    await providers.halve(post.conn, "google", 2)
+    road = Answers([])
+    delivery = post.delivery(road, asyncio.Event(), letters=False)
+    await outbox.beat(post.conn, delivery.worker)
+    on_way = 0
+
+    def most() -> int:
+        return sum(ready.provider == "google" for ready in delivery.wire.values())
+
+    hand = road.hand
+
+    async def counted(*given: object) -> None:
+        nonlocal on_way
+        await hand(*given)  # type: ignore[arg-type]  # passed on
+        on_way = max(on_way, most())
+
+    road.hand = counted  # type: ignore[method-assign,assignment]  # to look at the wire
+    await delivery.step()
+    assert len(road.handed) == 12
+    assert on_way <= 2
+    assert await post.conn.fetchval("select most from provider") > 1
+    assert (await outbox.progress(post.conn, sent.id))["sent"] == 12
+
+
+async def test_mails_to_a_provider_without_room_wait_for_it_and_hold_up_no_other(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "AHEAD", 1)
+    sent = await digest(post, *(f"reader{n}@gmail.com" for n in range(3)), "anna@example.org")
+    await providers.halve(post.conn, "google", 2)
+    road = Answers([])
+    delivery = post.delivery(road, asyncio.Event(), letters=False)
+    await outbox.beat(post.conn, delivery.worker)
+    claim = "select count(*) from batch where provider = 'google'"
+    seen: list[int] = []
+    hand = road.hand
+
+    async def counted(*given: object) -> None:
+        seen.append(await post.conn.fetchval(claim))
+        await hand(*given)  # type: ignore[arg-type]  # passed on
+
+    road.hand = counted  # type: ignore[method-assign,assignment]  # to look at the database
+    await delivery.step()
+    assert len(road.handed) == 4
+    assert max(seen) > 0
+    assert (await outbox.progress(post.conn, sent.id))["sent"] == 4
+
+
+async def test_a_slow_down_is_heard(post: Post) -> None:
+    await digest(post, "anna@gmail.com", "boris@gmail.com", VERA)
+    await post.round(slower(), slower(), letters=False)
+    assert await post.conn.fetchval("select name from provider") == "google"

@@ -122,14 +122,15 @@ async def test_it_stops_when_all_who_use_it_are_killed(
     until(lambda: server(tmp_path) is None)
 
 
-async def test_a_server_that_is_killed_is_started_again_for_those_who_stay(
-    use: Callable[[], User], tmp_path: Path
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGQUIT])  # SIGQUIT: it exits with 0
+async def test_a_server_that_is_ended_is_started_again_for_those_who_stay(
+    use: Callable[[], User], tmp_path: Path, how: signal.Signals
 ) -> None:
     user = use()
     await answer(user.url, "create table kept as select 1 as what")
     killed = server(tmp_path)
     assert killed is not None
-    os.kill(killed, signal.SIGKILL)
+    os.kill(killed, how)
     until(
         lambda: (
             server(tmp_path) not in (None, killed)

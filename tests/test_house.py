@@ -18,6 +18,7 @@ LADDER = (
     ("articles", "exports", "newsletters", "notices", "staff", "subscribers"),
     ("digests", "feeds", "subscriptions"),
     ("bounces", "example", "fetch", "letters", "listener", "mailbox", "mime", "people", "smtp"),
+    ("dkim",),
     ("delivery", "editions", "hooks", "web.forms", "web.guard", "web.page"),
     (
         "web.archive",

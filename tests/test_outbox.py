@@ -1,13 +1,24 @@
 """The outbox: claimed by one, settled once, free again when its worker dies; and digests in it."""
 
 import asyncio
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
-from mailer import address, articles, digests, outbox, subscriptions, suppressions
+from mailer import (
+    address,
+    articles,
+    digests,
+    migrate,
+    outbox,
+    resources,
+    subscriptions,
+    suppressions,
+)
 from mailer.articles import Draft
 from mailer.db import Connection, Pool
 from mailer.digests import Digest, Edition
@@ -381,3 +392,41 @@ def test_an_edition_shows_its_own_language_and_what_has_no_edition() -> None:
     assert shown == ["ru", "kk"]
     only_english = [item("en")]
     assert digests.in_language(only_english, "ru", newsletter) == only_english
+
+
+OLD = """
+insert into newsletter (slug, titles, languages, fallback, cadences)
+values ('weekly', '{"en": "W"}', '{en}', 'en', '{weekly}');
+insert into notice (id, sha256, language, wording, controller, purposes, recipients, retention,
+                    withdrawal)
+values ('n', decode(repeat('00', 32), 'hex'), 'en', 'w', 'c', '{p}', 'r', 'r', 'w');
+insert into subject (id) select gen_random_uuid() from generate_series(1, 4);
+insert into subscriber (id, lookup, address, language, handle)
+select id, decode(replace(id::text, '-', '') || replace(id::text, '-', ''), 'hex'), '', 'en', 1
+from subject where id <> '00000000-0000-0000-0000-000000000000';
+insert into subscription (subscriber, newsletter, state, language, cadence, notice, handle,
+                          expires_at, confirmed_at)
+select id, 1, 'confirmed', 'en', 'weekly', 'n', 1, now(), now() from subscriber;
+insert into digest (newsletter, number, cadence, state, created_by)
+values (1, 1, 'weekly', 'sending', 'staff:anna');
+insert into outbox (kind, subscription, digest, state, due_at)
+select 'digest', id, 1, case when id = 1 then 'sent' else 'waiting' end, now() from subscription;
+insert into outbox (kind, subscription) values ('already', 1), ('already', 2);
+"""
+
+
+async def test_mails_that_waited_before_batches_came_wait_in_them(
+    conn: Connection, tmp_path: Path
+) -> None:
+    await conn.execute("drop schema public cascade; create schema public")
+    first = "0001_the_house.sql"
+    shutil.copy(resources("sql") / "migrations" / first, tmp_path / first)
+    await migrate.run(conn, tmp_path)
+    await conn.execute(OLD)
+    await migrate.run(conn)
+    assert await outbox.progress(conn, 1) == {"waiting": 3, "sent": 1, "failed": 0, "dropped": 0}
+    worker = await working(conn)
+    assert len(await outbox.claim_letters(conn, worker, 10)) == 2
+    taken = await outbox.claim_digests(conn, worker, 10)
+    counted = "select count(*) from outbox where batch = any ($1) and state = 'waiting'"
+    assert await conn.fetchval(counted, taken) == 3

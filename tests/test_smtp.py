@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from mailer import config
+from mailer import config, smtp
 from mailer.config import Smtp
 from mailer.errors import Refusal
-from mailer.smtp import Road, RoadClosed, Times, connecting, session
+from mailer.smtp import Road, RoadClosed, Times, connecting, session, verdicts
 
 ANNA = "anna@example.org"
 BORIS = "boris@example.org"
@@ -480,7 +480,7 @@ async def test_without_a_server_it_says_what_to_set() -> None:
     ],
 )
 def test_a_reply_is_kept_without_addresses(reply: str, kept: str) -> None:
-    assert session.masked(reply, "anna+list@example.org") == kept
+    assert verdicts.masked(reply, "anna+list@example.org") == kept
 
 
 async def test_a_verdict_holds_no_address_that_the_server_echoes() -> None:
@@ -505,3 +505,37 @@ async def test_no_second_mail_can_be_smuggled_in_the_text(odd: bytes) -> None:
         with pytest.raises(ValueError, match="CRLF"):
             await way.send(odd, NEWS, ANNA)
     assert not sink.lines
+
+
+# room
+
+
+async def test_there_is_room_on_open_connections_only() -> None:
+    sink = Sink()
+    async with road(sink, connections=2) as opened:
+        assert await opened.room(10) <= 2  # without PIPELINING a mail at a time on each
+        assert sink.connections >= 1
+        assert sink.mails == []
+    sink = Sink(extensions=("PIPELINING",))
+    async with road(sink) as opened:
+        assert await opened.room(10) == smtp.DEPTH
+        assert await opened.room(1) == 1
+
+
+async def test_room_is_waited_for_until_a_mail_is_done() -> None:
+    async with road(Sink()) as opened:
+        done: list[object] = []
+        await opened.room(1)
+        await opened.hand(MAIL, NEWS, ANNA, done.append)
+        assert await opened.room(1) == 1
+        assert len(done) == 1
+
+
+@pytest.mark.parametrize("servers", [(), (config.smtp("smtp://127.0.0.1:1"),)])
+async def test_where_no_connection_is_to_be_had_there_is_no_room(
+    servers: tuple[Smtp, ...],
+) -> None:
+    async with Road(servers, 2) as closed:
+        for _ in range(2):
+            with pytest.raises(RoadClosed, match="MAILER_SMTP_URL"):
+                await closed.room(1)

@@ -25,6 +25,7 @@ ROOMS = {
     "consent": "Show, export and verify the consent record.",
     "person": "Export or erase everything held about one person.",
     "suppress": "Addresses never to write to.",
+    "dkim": "Make keys that sign the mails.",
     "staff": "Accounts of the staff.",
 }
 

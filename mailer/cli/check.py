@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import click
 
-from mailer import config, db, migrate, outbox, smtp, subjects
+from mailer import config, db, dkim, migrate, outbox, smtp, subjects
 from mailer.cli import door
 from mailer.config import Settings
 from mailer.errors import Refusal
@@ -32,10 +32,24 @@ async def findings(settings: Settings) -> AsyncIterator[tuple[str, str | None]]:
         ("MAILER_SECRET_KEY", settings.secret_key),
     ):
         yield name, None if given else "is not set"
+    yield signatures(settings)
     async for found in database(settings):
         yield found
     async for found in mail_servers(settings):
         yield found
+
+
+def signatures(settings: Settings) -> tuple[str, str | None]:
+    try:
+        signers = dkim.signers(settings)
+    except Refusal as error:
+        return "DKIM", str(error)
+    if not signers:
+        return "DKIM: no key is set, so the mail server must sign (or: mailer dkim key)", None
+    named = " and ".join(f"{signer.algorithm} by {signer.name}" for signer in signers)
+    if not dkim.aligned(settings, signers[0].domain):
+        return f"DKIM ({named})", "MAILER_FROM is of another domain, so DMARC won't count it"
+    return f"DKIM ({named})", None
 
 
 async def database(settings: Settings) -> AsyncIterator[tuple[str, str | None]]:

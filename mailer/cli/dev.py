@@ -30,7 +30,7 @@ from mailer.db import Connection, Pool
 from mailer.errors import Unavailable
 from mailer.example import Site
 from mailer.mailbox import Mailbox
-from mailer.notices import Words
+from mailer.notices import Notice, Words
 from mailer.vault import Vault
 from mailer.web import app
 from mailer.worker import Worker
@@ -41,7 +41,7 @@ PASSWORD_FILE = "staff-password"  # noqa: S105 - the name of a file
 
 WELCOME = """
   Subscribe    {base}/form?newsletter={slug}
-  On a site    {site}
+  On a site    {site}      as an element; {site}/plain in its own HTML
   Inbox        {base}/inbox      every mail ends here
   Archive      {base}/archive
 
@@ -119,6 +119,7 @@ async def run(
     async with published(site, port + 1), asyncio.TaskGroup() as tasks:
         await furnish(settings, conn, keys, site)
         site.publish()
+        site.notices = await current_notices(conn)
         tasks.create_task(app.serve(settings, pool, keys, stop, box))
         tasks.create_task(Worker(settings, pool, keys, stop).run())
         door.say(
@@ -175,6 +176,12 @@ async def furnish(settings: Settings, conn: Connection, keys: Vault, site: Site)
     await read(settings, conn, added)  # what is there at the first look is never sent
     site.publish()
     await read(settings, conn, [await feeds.find(conn, feed.id) for feed in added])
+
+
+async def current_notices(conn: Connection) -> dict[str, Notice]:
+    newsletter = await newsletters.find(conn, example.SLUG)
+    found = [await notices.current(conn, newsletter.id, code) for code in newsletter.languages]
+    return {notice.language: notice for notice in found if notice}
 
 
 async def read(settings: Settings, conn: Connection, listed: list[feeds.Feed]) -> None:

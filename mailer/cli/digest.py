@@ -11,13 +11,13 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from mailer import address, db, digests, editions, letters, mime, newsletters, outbox, smtp
+from mailer import address, db, digests, dkim, editions, letters, mime, newsletters, outbox, smtp
 from mailer.cli import door
 from mailer.cli.door import House
 from mailer.digests import Digest, Status
 from mailer.errors import Invalid, Misconfigured, Refusal
 from mailer.tokens import LENGTH, SLOTS
-from mailer.worker import Worker
+from mailer.worker import DATABASE_CONNECTIONS, Worker
 
 WATCH_SECONDS = 0.5
 DEAD_LINK = "x" * LENGTH
@@ -110,8 +110,9 @@ async def test(newsletter: str, number: int, to: str, language: str | None) -> N
         found, composed = await editions.compose(house.conn, settings, digest)
     spoken = found.offered(language or found.fallback)
     letter = next(letter for edition, letter in composed if edition.language == spoken)
-    mail = mime.mould(letter, settings.domain).cast(
-        reached.given, uuid4(), dict.fromkeys(SLOTS, DEAD_LINK), datetime.now(UTC)
+    mould = dkim.signed(mime.mould(letter, settings.domain), dkim.signers(settings))
+    mail = mould.cast(
+        address.wire(reached.given), uuid4(), dict.fromkeys(SLOTS, DEAD_LINK), datetime.now(UTC)
     )
     sender = letters.return_path(settings, found, DEAD_LINK)
     async with smtp.Road(settings.smtp, 1) as road:
@@ -236,7 +237,7 @@ async def somebody_works(house: House) -> AsyncIterator[None]:
     stop = asyncio.Event()
     async with (
         door.database(house.settings) as url,
-        db.pool(url, size=house.settings.smtp_connections + 8) as pool,
+        db.pool(url, size=DATABASE_CONNECTIONS) as pool,
     ):
         working = asyncio.create_task(Worker(house.settings, pool, house.vault, stop).run())
         try:

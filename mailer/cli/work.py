@@ -6,7 +6,7 @@ import click
 
 from mailer import config, db, migrate, subjects
 from mailer.cli import door, process
-from mailer.worker import Worker
+from mailer.worker import DATABASE_CONNECTIONS, Worker
 
 
 @click.command("work")
@@ -18,8 +18,7 @@ async def command() -> None:
     key = process.own_key(settings)
     stop = asyncio.Event()
     process.stop_on_signals(stop)
-    size = settings.smtp_connections + 8
-    async with door.database(settings) as url, db.pool(url, size=size) as pool:
+    async with door.database(settings) as url, db.pool(url, size=DATABASE_CONNECTIONS) as pool:
         async with pool.acquire() as conn:
             await migrate.check(conn)
             vault = await subjects.open_vault(conn, key)

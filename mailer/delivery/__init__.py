@@ -61,7 +61,7 @@ REST_SECONDS = (1.0, 30.0)
 PACE_SECONDS = 0.1
 """Where there is a rate, turns are taken for so long at a time."""
 
-SETTLE_SECONDS = 0.005
+SETTLE_SECONDS = 0.01
 """What comes back waits so long for more to be settled with it."""
 
 SETTLED_AT_ONCE = 500
@@ -73,6 +73,7 @@ AGAIN_SECONDS = 1.0
 UNHEARD = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.TransactionRollbackError,
     asyncpg.OperatorInterventionError,
@@ -108,6 +109,9 @@ class Delivery:
     """Handed over and not settled."""
     settling: "deque[Said]" = field(default_factory=deque)
     """Those the servers answered for, until that is committed."""
+
+    uncounted: list[Answer] = field(default_factory=list)
+    """Of mails settled, to be counted with the next that take a transaction: a batch's, at most."""
 
     limits: dict[str, int] = field(default_factory=dict)
     """How many mails may be on their way to a provider at once."""
@@ -146,7 +150,7 @@ class Delivery:
     async def finish(self) -> None:
         """The worker ends: what is on the wire comes back, and is said until it is heard."""
         await self.road.drain()
-        while self.settling or self.batches:
+        while self.settling or self.done():
             try:
                 async with self.pool.acquire() as conn:
                     await self.settle_some(conn)
@@ -223,12 +227,11 @@ class Delivery:
 
     async def fill_some(self, conn: Connection) -> bool:
         """Claim, compose and stage; whether anything was due."""
-        async with conn.transaction():
-            await outbox.free_strays(conn, self.worker, list(self.batches), letters=self.letters)
-            claimed = await self.claim(conn)
-            mails = await outbox.mails(conn, claimed) if claimed else []
+        await outbox.free_strays(conn, self.worker, list(self.batches), letters=self.letters)
+        claimed = await self.claim(conn)
         self.batches.update(dict.fromkeys(claimed, 1))  # one for as long as it is being filled
         try:
+            mails = await outbox.mails(conn, claimed) if claimed else []
             ready: list[Ready] = []
             for place, mail in enumerate(mails):
                 ready += await self.composed(conn, mail)
@@ -335,6 +338,8 @@ class Delivery:
         for name, lane in self.lanes.items():
             for _ in range(min(self.open_to(name), many - len(self.next))):
                 self.next.append(lane.popleft())
+                if not lane:
+                    self.wake.set()  # there may be a batch that waits for this provider
         while self.staged and len(self.next) < many:
             ready = self.staged.popleft()
             limited = not self.letters and ready.provider in self.limits
@@ -400,9 +405,14 @@ class Delivery:
             await self.until(lambda: self.settling or self.done() or self.over(filling))
             if not self.settling and not self.done():
                 return
-            if len(self.settling) < self.connections * DEPTH // 2:
-                await asyncio.sleep(SETTLE_SECONDS)
+            await self.gather()
             await self.settle_some(conn)
+
+    async def gather(self) -> None:
+        """Let some come together: half of what may be on the wire, or what comes in a moment."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await self.until(lambda: len(self.settling) >= self.connections * DEPTH // 2)
 
     def over(self, filling: asyncio.Task[None]) -> bool:
         return filling.done() and not self.batches
@@ -418,10 +428,15 @@ class Delivery:
         ended = [batch for batch, many in left.items() if many <= 0]
         if not said and not ended:
             return
-        async with conn.transaction():
-            await self.settle_all(conn, said)
-            if ended:
+        if ended or not all(each.plain for each in said):
+            async with conn.transaction():
+                await self.settle_all(conn, said)
                 await outbox.end(conn, self.worker, ended)
+                await bounces.settled(conn, self.keys, [*self.uncounted, *answers(said)])
+            self.uncounted.clear()
+        else:  # one statement: a transaction of its own, in one round trip instead of three
+            await outbox.settle(conn, [each.settled for each in said])
+            self.uncounted += answers(said)
         for each in said:
             self.settling.popleft()
             self.wire.pop(each.mail.id, None)
@@ -433,8 +448,7 @@ class Delivery:
     async def settle_all(self, conn: Connection, said: Sequence["Said"]) -> None:
         """In one transaction; the consent record first: whoever erases a person locks the
         subscription and then its mails, and so does this, in the order of subscriptions."""
-        answers = [each.answer for each in said if each.answer]
-        await bounces.hold(conn, answers)
+        await bounces.hold(conn, answers(said))
         for each in sorted(said, key=lambda each: each.mail.subscription):
             if each.mail.kind == "confirm" and isinstance(each.outcome, Verdict) and not each.again:
                 await self.testify(conn, each.mail, each.outcome)
@@ -450,7 +464,6 @@ class Delivery:
             wait = verdicts.delay(attempts)
             await outbox.move(conn, self.worker, digest, moved, delay=wait, attempts=1)
         await self.learn(conn, said)
-        await bounces.settled(conn, self.keys, answers)
 
     async def testify(self, conn: Connection, mail: Claimed, verdict: Verdict) -> None:
         """For the consent record; should it fail for one, that holds up no other."""
@@ -510,6 +523,12 @@ class Said:
         )
 
     @property
+    def plain(self) -> bool:
+        """Whether there is nothing to do but to settle it."""
+        unusual = self.again or (self.answer and bounces.refused(self.answer))
+        return self.mail.kind != "confirm" and self.provider is None and not unusual
+
+    @property
     def too_fast(self) -> bool:
         return isinstance(self.outcome, Verdict) and verdicts.too_fast(self.outcome)
 
@@ -523,3 +542,7 @@ class Said:
         if isinstance(self.outcome, Verdict):
             state = "sent" if self.outcome.kind == "sent" else "failed"
         return self.mail.id, state, self.reply
+
+
+def answers(said: Sequence[Said]) -> list[Answer]:
+    return [answer for each in said if (answer := each.answer)]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from mailer import (
     consent,
     digests,
+    dkim,
     letters,
     mime,
     newsletters,
@@ -19,6 +20,7 @@ from mailer import (
 from mailer.address import Address
 from mailer.config import Settings
 from mailer.db import Connection
+from mailer.dkim import Signed
 from mailer.letters import Letter
 from mailer.mime import Mould
 from mailer.newsletters import Newsletter
@@ -34,7 +36,7 @@ class Compiled:
     """A mail as it is for all who get the same words; `purposes`: of the tokens it needs."""
 
     newsletter: Newsletter
-    mould: Mould
+    mould: Mould | Signed
     purposes: Sequence[Purpose]
 
 
@@ -63,6 +65,9 @@ class Composer:
     keys: Vault
     moulds: dict[tuple[object, ...], Compiled] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.signers = dkim.signers(self.settings)
+
     async def ready(self, conn: Connection, mail: Claimed) -> Ready:
         """Open and compose. Raises what templates and broken content raise."""
         subject = self.keys.unwrap(mail.subscriber, mail.dek)
@@ -90,7 +95,8 @@ class Composer:
             newsletter = await newsletters.get(conn, mail.newsletter)
             letter = await self.write(conn, mail, newsletter, origin)
             mould = mime.mould(letter, self.settings.domain)
-            self.moulds[key] = Compiled(newsletter, mould, self.needed(mould))
+            signed = dkim.signed(mould, self.signers)
+            self.moulds[key] = Compiled(newsletter, signed, self.needed(mould))
         return self.moulds[key]
 
     def needed(self, mould: Mould) -> list[Purpose]:
@@ -122,7 +128,7 @@ class Composer:
         """The mail, and its envelope's sender."""
         filling = {purpose: str(token(ready, purpose)) for purpose in ready.compiled.purposes}
         data = ready.compiled.mould.cast(
-            ready.to.given, ready.mail.message, filling, datetime.now(UTC)
+            ready.recipient, ready.mail.message, filling, datetime.now(UTC)
         )
         newsletter = ready.compiled.newsletter
         sender = letters.return_path(self.settings, newsletter, filling.get("bounce", ""))

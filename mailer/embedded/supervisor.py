@@ -40,10 +40,12 @@ def supervise(place: Path) -> None:
     sockets = socket_directory(place)
     command = [str(bin_ / "postgres"), "-D", str(place / "data"), *options(sockets)]
     bound = [sys.executable, "-I", "-S", "-c", BOUND, str(os.getpid())]
+    unused = threading.Event()
     with subprocess.Popen([*run_as, *bound, *command]) as postgres, (place / "use").open() as use:
-        threading.Thread(target=stop_when_unused, args=(use, postgres), daemon=True).start()
-        if postgres.wait() == 0:
-            shutil.rmtree(sockets, ignore_errors=True)
+        waiting = (use, postgres, unused)
+        threading.Thread(target=stop_when_unused, args=waiting, daemon=True).start()
+        if postgres.wait() == 0 and unused.is_set():
+            shutil.rmtree(sockets, ignore_errors=True)  # whoever still uses it is to find it again
 
 
 def options(sockets: Path) -> list[str]:
@@ -55,9 +57,12 @@ def options(sockets: Path) -> list[str]:
     ]
 
 
-def stop_when_unused(use: IO[str], postgres: subprocess.Popen[bytes]) -> None:
+def stop_when_unused(
+    use: IO[str], postgres: subprocess.Popen[bytes], unused: threading.Event
+) -> None:
     """`use` stays locked until we end: who comes meanwhile waits for the next server."""
     fcntl.flock(use, fcntl.LOCK_EX)
+    unused.set()
     postgres.send_signal(signal.SIGINT)  # a fast shutdown: transactions roll back
 
 

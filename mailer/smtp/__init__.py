@@ -1,33 +1,39 @@
 """SMTP and LMTP: mails go out on kept connections, one recipient a transaction.
 
-What a server says of a mail is a `Verdict`; what it says of us, or a server that can't be reached,
-closes the road (`RoadClosed`) and is no mail's fault. After a cancel, a time-out or anything odd a
-connection is closed: the library would pair later commands with earlier replies.
+Mails wait in one row; whichever connection has room takes the next. What a server says of a mail is
+a `Verdict`; what it says of us, or a server that can't be reached, closes the road (`RoadClosed`)
+and is no mail's fault.
 """
 
 import asyncio
+import logging
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Self
 
 from mailer import address
 from mailer.config import Smtp
 from mailer.smtp.connecting import connect, literal
-from mailer.smtp.session import Lost, RoadClosed, Session, Stage, Times, Verdict, closed
+from mailer.smtp.session import DEPTH, Outcome, Parcel, Session, Times
+from mailer.smtp.verdicts import RoadClosed, Stage, Verdict
 
-__all__ = ["DEPTH", "Road", "RoadClosed", "Stage", "Times", "Verdict"]
+__all__ = ["DEPTH", "Outcome", "Road", "RoadClosed", "Stage", "Times", "Verdict"]
+
+log = logging.getLogger(__name__)
 
 REST_SECONDS = 60.0
-DEPTH = 2
-MAILBOX = re.compile(r"[^\s<>@\x00-\x1f\x7f]+@[^\s<>@\x00-\x1f\x7f]+")
+MAILBOX = re.compile(r"[^\s<>@\x00-\x1f\x7f]+@[!-;=?A-~]+")
+NO_SERVER = "There is no mail server to send by: set MAILER_SMTP_URL."
+SHUT = "This road was closed before the mail went."
 
 
 class Road:
-    """At most `connections` sessions, to the first of `servers` that works.
+    """At most `connections` sessions, shared among `servers` by weight.
 
     `name`: who we are, for EHLO. `close` may be called at any time; the road opens again by need.
+    A server that fails rests for a while; the others take its share.
     """
 
     def __init__(
@@ -39,125 +45,231 @@ class Road:
         times: Times | None = None,
     ) -> None:
         self.servers = servers
+        self.connections = connections
         self.name = literal(name)
         self.times = times or Times()
-        self.idle: list[Session] = []
-        self.connections = connections
-        self.handed: set[asyncio.Task[None]] = set()
-        self.seats = asyncio.Semaphore(connections)
+        self.waiting: deque[Parcel] = deque()
+        self.sessions: set[Session] = set()
+        self.opening: dict[asyncio.Task[None], Smtp | None] = {}
         self.resting: dict[Smtp, float] = {}
-        self.farewells: set[asyncio.Task[None]] = set()
+        self.owed = 0
+        self.failed: RoadClosed | None = None
+        self.moved: set[asyncio.Future[None]] = set()
+
+    # handing over
+
+    async def hand(
+        self, mail: bytes, sender: str, recipient: str, done: Callable[[Outcome], None]
+    ) -> None:
+        """Put a mail on its way, as soon as there is room; `done` hears once what became of it.
+
+        The mail is one that `mime` made: its lines end in CRLF and none begins with a dot; nobody
+        looks again. The addresses are in wire form (`address.wire`), the sender may be empty.
+        `done` is called from the event loop and must not fail.
+        """
+        await self.put(Parcel(mail, envelope(sender), envelope(recipient), done))
+
+    async def room(self, most: int) -> int:
+        """Wait until mails have a place on open connections; how many have, up to `most`.
+
+        Whoever asks first hands over what need not wait: it can be asked about at the last moment.
+        Raises RoadClosed if no connection is to be had.
+        """
+        failed = self.failed
+        while (free := sum(s.seats for s in self.sessions) - len(self.waiting)) <= 0:
+            if self.failed is not failed and self.failed is not None:
+                raise self.failed
+            self.widen(most)
+            await self.move()
+        self.widen(most - free)
+        return min(most, free)
 
     async def send(self, mail: bytes, sender: str, recipient: str) -> Verdict:
-        """Hand a mail over. Raises RoadClosed. Cancelled, it may or may not have gone."""
-        sender, recipient = envelope(sender), envelope(recipient)
+        """Hand any mail over and wait. Raises RoadClosed. Cancelled, it may have gone or not."""
         if not mail.endswith(b"\r\n") or not mail.count(b"\n") == mail.count(b"\r\n") == (
             mail.count(b"\r")
         ):
             raise ValueError("a mail's lines end in CRLF")
-        async with self.seats:
-            kept = self.kept()
-            if kept is not None:
-                # It may have been closed since, or be told to go: that says nothing of the road.
-                with suppress(RoadClosed, Lost):
-                    return await self.through(kept, mail, sender, recipient, again=True)
-            return await self.through(await self.open(), mail, sender, recipient, again=False)
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
-    async def room(self, most: int) -> int:
-        while len(self.handed) >= self.connections:
-            await asyncio.wait(self.handed, return_when=asyncio.FIRST_COMPLETED)
-        if not self.idle:
-            await self.try_out()
-        return min(most, self.connections - len(self.handed))
+        def done(outcome: Outcome) -> None:
+            if not answer.done():
+                answer.set_result(outcome)
 
-    async def hand(
-        self, mail: bytes, sender: str, recipient: str, done: Callable[[Verdict | RoadClosed], None]
-    ) -> None:
-        async def go() -> None:
-            try:
-                outcome: Verdict | RoadClosed = await self.send(mail, sender, recipient)
-            except RoadClosed as error:
-                outcome = error
-            done(outcome)
+        sender, recipient = (envelope(address.wire(given)) for given in (sender, recipient))
+        parcel = Parcel(stuffed(mail), sender, recipient, done)
+        await self.put(parcel)
+        try:
+            outcome = await answer
+        except asyncio.CancelledError:
+            self.withdraw(parcel)
+            raise
+        if isinstance(outcome, RoadClosed):
+            raise outcome
+        return outcome
 
-        task = asyncio.create_task(go())
-        self.handed.add(task)
-        task.add_done_callback(self.handed.discard)
+    async def put(self, parcel: Parcel) -> None:
+        while len(self.waiting) >= self.connections:
+            await self.move()
+        self.owed += 1
+        self.waiting.append(parcel)
+        self.pump()
+
+    def withdraw(self, parcel: Parcel) -> None:
+        """Nobody waits for it any more."""
+        if parcel in self.waiting:
+            self.waiting.remove(parcel)
+            self.settle(parcel, RoadClosed(SHUT))
+        for session in list(self.sessions):
+            session.abandon(parcel)
 
     async def drain(self) -> None:
-        while self.handed:
-            await asyncio.wait(self.handed)
+        """Wait until each mail handed over has its outcome."""
+        while self.owed:
+            await self.move()
 
-    async def through(
-        self, session: Session, mail: bytes, sender: str, recipient: str, *, again: bool
-    ) -> Verdict:
-        """Send, and keep the session or close it. `again`: what came to nothing may be raised."""
+    async def move(self) -> None:
+        """Wait until half of what may wait has gone, nothing is owed, or a connection ended."""
+        future = asyncio.get_running_loop().create_future()
+        self.moved.add(future)
         try:
-            verdict = await session.send(mail, sender, recipient)
-        except Lost as lost:
-            session.client.close()
-            return self.lost(lost, session.server, again=again)
-        except RoadClosed:
-            if not again:
-                self.rest(session.server)
-            self.part(session)
-            raise
-        except BaseException:
-            session.client.close()
-            raise
-        if session.good:
-            self.idle.append(session)
-        else:
-            self.part(session)
-        return verdict
+            await future
+        finally:
+            self.moved.discard(future)
 
-    def lost(self, lost: Lost, server: Smtp, *, again: bool) -> Verdict:
-        """At MAIL nothing was said of the mail; later the mail may be what breaks the server."""
-        reason = "the connection was lost or timed out"
-        if lost.args[0] != "mail":
-            return Verdict("later", lost.args[0], 0, None, reason, repr(server))
-        if again:
-            raise lost
-        self.rest(server)
-        raise closed(server, reason) from lost
+    def told(self) -> None:
+        if self.moved and (not self.owed or len(self.waiting) <= self.connections // 2):
+            self.wake()
 
-    def kept(self) -> Session | None:
-        while self.idle:
-            session = self.idle.pop()
-            if session.good:
-                return session
-            self.part(session)
+    def wake(self) -> None:
+        for future in self.moved:
+            if not future.done():
+                future.set_result(None)
+
+    # for sessions
+
+    def next(self, session: Session) -> Parcel | None:
+        """The next mail that this session's server may take."""
+        while self.waiting:
+            parcel = self.waiting.popleft()
+            self.told()
+            unfit = session.unfit(parcel)
+            if unfit is None:
+                return parcel
+            self.settle(parcel, unfit)
         return None
 
-    def part(self, session: Session) -> None:
-        """Say goodbye without waiting for the answer."""
-        task = asyncio.create_task(session.quit())
-        self.farewells.add(task)
-        task.add_done_callback(self.farewells.discard)
+    def settle(self, parcel: Parcel, outcome: Outcome) -> None:
+        self.owed -= 1
+        try:
+            parcel.done(outcome)
+        except Exception:  # a fault of the caller's must not break the session
+            log.exception("what became of a mail could not be told")
+        self.told()
 
-    async def open(self) -> Session:
-        """A new session. Raises RoadClosed, about the last server tried."""
-        if not self.servers:
-            raise RoadClosed("There is no mail server to send by: set MAILER_SMTP_URL.")
-        now = time.monotonic()
-        for server in sorted(self.servers, key=lambda s: self.resting.get(s, 0) > now):
-            try:
-                opened = await connect(server, self.name, self.times)
-            except RoadClosed as error:
-                self.rest(server)
-                problem = error
-            else:
-                self.resting.pop(server, None)
-                return opened
-        raise problem
+    def give_back(self, parcel: Parcel) -> None:
+        """It was surely not delivered, and goes first on another connection."""
+        self.waiting.appendleft(parcel)
+
+    def gone(self, session: Session, problem: RoadClosed) -> None:
+        self.sessions.discard(session)
+        if not self.sessions and not self.opening and not self.rested():
+            self.fail(problem)
+        self.pump()
+        self.wake()
 
     def rest(self, server: Smtp) -> None:
         """For a while the others go first."""
         self.resting[server] = time.monotonic() + REST_SECONDS
 
+    # connections
+
+    def pump(self) -> None:
+        """Give what waits to whoever has room; open more connections for the rest."""
+        for session in [s for s in self.sessions if not s.flight] or list(self.sessions):
+            if not self.waiting:
+                return
+            session.take()
+        self.widen(len(self.waiting))
+
+    def widen(self, mails: int) -> None:
+        """Open connections for so many mails more, as far as allowed."""
+        free = self.connections - len(self.sessions) - len(self.opening)
+        wanted = min(free, mails - len(self.opening))
+        if wanted > 0 and (self.rested() or not self.sessions):
+            for _ in range(wanted):
+                self.grow()
+
+    def grow(self) -> None:
+        task = asyncio.create_task(self.join())
+        self.opening[task] = None
+
+    async def join(self) -> None:
+        """One more session. Where there is none, and none to be had, what waits hears of it."""
+        task = asyncio.current_task()
+        assert task is not None
+        problem = None
+        try:
+            await self.open(task)
+        except RoadClosed as error:
+            problem = error
+        except Exception as error:
+            log.exception("a connection could not be made")
+            problem = RoadClosed("No connection could be made: {why}.", why=type(error).__name__)
+        finally:
+            del self.opening[task]
+            self.wake()
+        if problem is not None and not self.sessions and not self.opening:
+            log.warning("no mail goes out at present: %s", problem)
+            self.failed = problem
+            self.fail(problem)
+        self.pump()
+
+    async def open(self, task: asyncio.Task[None]) -> None:
+        """A new session, on the first server that works. Raises RoadClosed, about the last."""
+        problem = RoadClosed(NO_SERVER)
+        for server in self.order():
+            self.opening[task] = server
+            try:
+                transport, session = await connect(server, self.name, self.times)
+            except RoadClosed as error:
+                self.rest(server)
+                problem = error
+            else:
+                self.resting.pop(server, None)
+                self.sessions.add(session)
+                session.begin(transport, self)
+                return
+        raise problem
+
+    def order(self) -> list[Smtp]:
+        """Servers by how far they are from their share; those that rest come last."""
+        held = [*(s.server for s in self.sessions), *self.opening.values()]
+        awake = self.rested()
+
+        def rank(server: Smtp) -> tuple[bool, bool, float]:
+            share = (held.count(server) + 1) / (server.weight or 1)
+            return server not in awake, not server.weight, share
+
+        return sorted(self.servers, key=rank)
+
+    def rested(self) -> list[Smtp]:
+        now = time.monotonic()
+        return [server for server in self.servers if self.resting.get(server, 0) <= now]
+
+    def fail(self, problem: RoadClosed) -> None:
+        """What waits was not tried."""
+        while self.waiting:
+            self.settle(self.waiting.popleft(), problem)
+
     async def try_out(self) -> None:
         """Go as far as the login. Raises RoadClosed."""
-        self.idle.append(await self.open())
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            await self.open(task)
+        finally:
+            self.opening.pop(task, None)
 
     async def __aenter__(self) -> Self:
         return self
@@ -166,15 +278,26 @@ class Road:
         await self.close()
 
     async def close(self) -> None:
-        """Say goodbye on all idle connections."""
-        while self.idle:
-            self.part(self.idle.pop())
-        await asyncio.gather(*self.farewells)
+        """Say goodbye on all connections; what is on its way is left to itself."""
+        self.fail(RoadClosed(SHUT))
+        for task in list(self.opening):
+            task.cancel()
+        for session in list(self.sessions):
+            if session.flight:
+                session.drop()
+            session.quit()
+        self.fail(RoadClosed(SHUT))
+        while self.sessions or self.opening:
+            await self.move()
 
 
-def envelope(given: str) -> str:
+def envelope(wired: str) -> str:
     """An address between angle brackets; the empty one is for mails that want no bounces."""
-    wired = address.wire(given)
     if wired and not MAILBOX.fullmatch(wired):
         raise ValueError("not an address for an envelope")
     return wired
+
+
+def stuffed(mail: bytes) -> bytes:
+    """Lines that begin with a dot get another (RFC 5321, 4.5.2)."""
+    return (b"." if mail.startswith(b".") else b"") + mail.replace(b"\r\n.", b"\r\n..")

@@ -1,16 +1,24 @@
 """Up to where mails can go: the connection, TLS, the greeting, the login."""
 
+import asyncio
 import ipaddress
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import cast
 
 import aiosmtplib
-from aiosmtplib import SMTPException, SMTPResponse, SMTPResponseException
+from aiosmtplib import (
+    SMTPException,
+    SMTPResponse,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+)
 
 from mailer.config import Smtp
-from mailer.smtp.session import Session, Times, closed, masked
+from mailer.smtp.session import Offer, Session, Times
+from mailer.smtp.verdicts import closed, masked
 
 
 class Lmtp(aiosmtplib.SMTP):
@@ -21,8 +29,8 @@ class Lmtp(aiosmtplib.SMTP):
         return await super().execute_command(verb, *args[1:], **options)  # type: ignore[arg-type]  # passed on
 
 
-async def connect(server: Smtp, name: str, times: Times) -> Session:
-    """A connection up to where mails can go. Raises RoadClosed."""
+async def connect(server: Smtp, name: str, times: Times) -> tuple[asyncio.Transport, Session]:
+    """A connection up to where mails can go, for a session to take over. Raises RoadClosed."""
     if server.user and server.scheme in ("smtp", "lmtp") and not local(server):
         reason = "a password would cross the network unencrypted (use smtps or smtp+starttls)"
         raise closed(server, reason)
@@ -43,7 +51,22 @@ async def connect(server: Smtp, name: str, times: Times) -> Session:
         await client.connect()
         if client.is_ehlo_or_helo_needed:
             await client.ehlo()
-    return Session(client, server, times)
+        transport = client.transport
+        if transport is None or transport.is_closing():
+            raise SMTPServerDisconnected("closed after the greeting")
+    return cast("asyncio.Transport", transport), Session(server, offer(client), times)
+
+
+def offer(client: aiosmtplib.SMTP) -> Offer:
+    """What EHLO was answered."""
+    size = client.esmtp_extensions.get("size", "")
+    return Offer(
+        pipelining=client.supports_extension("pipelining"),
+        eight_bit=client.supports_extension("8bitmime"),
+        utf8=client.supports_extension("smtputf8"),
+        sizes=client.supports_extension("size"),
+        size=int(size) if size.isascii() and size.isdigit() else 0,
+    )
 
 
 @contextmanager
@@ -54,7 +77,7 @@ def closing_on_failure(client: aiosmtplib.SMTP, server: Smtp) -> Iterator[None]:
     except SMTPResponseException as error:
         client.close()
         raise closed(server, f"{error.code} {masked(error.message, who)}") from error
-    except (SMTPException, OSError) as error:
+    except (SMTPException, OSError, ValueError) as error:
         client.close()
         raise closed(server, masked(str(error) or type(error).__name__, who)) from error
     except BaseException:

@@ -1,180 +1,419 @@
-"""One connection to a mail server, and what the server says on it."""
+"""One connection to a mail server: the wire itself, with a mail's commands in one write.
 
-import re
+MAIL, RCPT and DATA go together; the text goes with the next mail's three commands behind its dot
+(RFC 2920): a mail costs one round trip, and never are more than `DEPTH` on the way. A server that
+does not offer PIPELINING gets one command at a time.
+
+Replies are taken in the order of the commands. Any that does not answer what was asked, or comes
+when nothing was, ends the connection, for whatever came after it would be another mail's. A mail
+is sent when its dot was answered 2xx; it is refused when the server said so and RSET then shows
+that both of us are still in step. A mail whose text was not written was surely not delivered.
+"""
+
+import asyncio
 import time
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from enum import IntEnum
+from typing import Protocol, TypeAlias
 
-import aiosmtplib
-from aiosmtplib import SMTPException, SMTPResponse
-
-from mailer import address
 from mailer.config import Smtp
-from mailer.errors import Refusal
+from mailer.smtp.replies import Nonsense, Replies
+from mailer.smtp.verdicts import OF_US, Kind, RoadClosed, Stage, Verdict, closed, judged, masked
 
-Stage: TypeAlias = Literal["mail", "rcpt", "data"]
+DEPTH = 2
+"""Mails on the way on one connection: a text not yet answered, and the envelope behind it."""
 
 MOST_MAILS = 100
 MOST_SECONDS = 300.0
 IDLE_SECONDS = 60.0
 QUIT_SECONDS = 2.0
-MOST_REPLY = 300
 
-ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\S)")
+SILENT = "the connection was lost or timed out"
+TOO_BIG = "This mail is bigger than the mail server takes (SIZE)."
+NO_UTF8 = "This mail server takes only addresses in ASCII (it does not offer SMTPUTF8)."
+NO_8BIT = "This mail server takes only mails in ASCII (it does not offer 8BITMIME)."
 
-OF_US = {421, 432, 454, 530, 534, 535, 538}
-"""Not available, or not without TLS or a login: true of every mail (RFC 5321, 3207, 4954)."""
-
-
-class RoadClosed(Refusal):
-    """No mail can go at present, whichever; it costs none of them an attempt."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of one mail. `stage`: at which command; 5xx at rcpt speaks of the person.
-
-    `reply`: the server's words, without addresses; `code` 0: it said nothing.
-    """
-
-    kind: Literal["sent", "later", "never"]
-    stage: Stage
-    code: int
-    enhanced: str | None
-    reply: str
-    server: str
+Outcome: TypeAlias = Verdict | RoadClosed
+"""What became of a mail; RoadClosed: it was surely not delivered, through no fault of its own."""
 
 
 @dataclass(frozen=True)
 class Times:
-    """How long to wait for an answer, in seconds: RFC 5321, 4.5.3.2."""
+    """How long to wait for an answer, in seconds: RFC 5321, 4.5.3.2.
+
+    `block`: for the server to take more of what is written.
+    """
 
     greeting: float = 300
     mail: float = 300
     rcpt: float = 300
     data: float = 120
     end: float = 600
+    block: float = 180
 
 
-class Lost(Exception):
-    """The connection broke, or its answers make no sense."""
+@dataclass(frozen=True)
+class Offer:
+    """What a server said to EHLO. `size`: the most bytes of a mail, 0 if it doesn't say."""
+
+    pipelining: bool
+    eight_bit: bool
+    utf8: bool
+    sizes: bool
+    size: int
 
 
-class Session:
-    """One connection, past greeting, TLS and login."""
+class Parcel:
+    """A mail handed over, as DATA takes it. `again`: a connection ended under it once already."""
 
-    def __init__(self, client: aiosmtplib.SMTP, server: Smtp, times: Times) -> None:
-        self.client = client
+    __slots__ = ("again", "done", "mail", "recipient", "refusal", "sender")
+
+    def __init__(
+        self, mail: bytes, sender: str, recipient: str, done: Callable[[Outcome], None]
+    ) -> None:
+        self.mail = mail
+        self.sender = sender
+        self.recipient = recipient
+        self.done = done
+        self.again = False
+        self.refusal: Verdict | None = None
+
+
+class Owner(Protocol):
+    """Where mails come from, and go when they were not tried: see `Road`."""
+
+    def next(self, session: "Session") -> Parcel | None: ...
+    def settle(self, parcel: Parcel, outcome: Outcome) -> None: ...
+    def give_back(self, parcel: Parcel) -> None: ...
+    def rest(self, server: Smtp) -> None: ...
+    def gone(self, session: "Session", problem: RoadClosed) -> None: ...
+
+
+class Step(IntEnum):
+    """Which answer is waited for."""
+
+    IDLE = 0
+    MAIL = 1
+    RCPT = 2
+    DATA = 3
+    END = 4
+    RSET = 5
+    QUIT = 6
+
+
+KINDS: dict[int, Kind] = {2: "sent", 4: "later", 5: "never"}
+STAGES: dict[Step, Stage] = {Step.MAIL: "mail", Step.RCPT: "rcpt"}
+
+
+class Session(asyncio.Protocol):
+    """A connection past greeting, TLS and login, taken over with `begin`."""
+
+    def __init__(self, server: Smtp, offer: Offer, times: Times) -> None:
         self.server = server
+        self.name = repr(server)
+        self.offer = offer
         self.times = times
+        self.flight: deque[Parcel] = deque()
+        self.step = Step.IDLE
+        self.replies = Replies()
         self.mails = 0
-        self.begun = False
-        self.opened = self.used = time.monotonic()
+        self.over = False
+        self.opened = time.monotonic()
+        self.loop = asyncio.get_running_loop()
+        self.timer: asyncio.TimerHandle | None = None
+        self.deadline = 0.0
+
+    def begin(self, transport: asyncio.Transport, owner: Owner) -> None:
+        """Take the connection over; from here on it works by itself."""
+        self.owner = owner
+        self.transport = transport
+        transport.set_protocol(self)
+        self.wait(IDLE_SECONDS)
+
+    # what may go
 
     @property
     def good(self) -> bool:
-        """Whether another mail may go this way."""
-        now = time.monotonic()
-        fresh = now - self.opened < MOST_SECONDS and now - self.used < IDLE_SECONDS
-        return self.client.is_connected and self.mails < MOST_MAILS and fresh
+        """Whether it takes mails at all; one, however late."""
+        fresh = not self.mails or time.monotonic() - self.opened < MOST_SECONDS
+        return fresh and self.mails < MOST_MAILS and self.step != Step.QUIT
 
-    async def send(self, mail: bytes, sender: str, recipient: str) -> Verdict:
-        """One transaction. Raises RoadClosed, or Lost with the stage it was lost at.
+    @property
+    def room(self) -> bool:
+        """Whether a mail may begin now."""
+        if self.step == Step.IDLE:
+            return self.good
+        behind = self.step in (Step.END, Step.RSET) and len(self.flight) < DEPTH
+        return behind and self.offer.pipelining and self.good
 
-        Nothing is awaited once there is a verdict: a cancel could make it be forgotten.
-        """
-        stage: Stage = "mail"
-        options = self.options(mail, sender, recipient)
-        if options is None:
-            return self.cannot_spell()
+    @property
+    def seats(self) -> int:
+        """How many more mails it has a place for, were they handed over now."""
+        if not self.good:
+            return 0
+        if not self.offer.pipelining:
+            return int(self.step == Step.IDLE)
+        return min(DEPTH - len(self.flight), MOST_MAILS - self.mails)
+
+    def unfit(self, parcel: Parcel) -> Verdict | None:
+        """Why this server would never take the mail, if so."""
+        offer = self.offer
+        if offer.size and len(parcel.mail) > offer.size:
+            return Verdict("never", "mail", 552, "5.3.4", TOO_BIG, self.name)
+        if not offer.utf8 and not (parcel.sender.isascii() and parcel.recipient.isascii()):
+            return Verdict("never", "mail", 553, "5.6.7", NO_UTF8, self.name)
+        if not offer.eight_bit and not parcel.mail.isascii():
+            return Verdict("never", "mail", 554, "5.6.3", NO_8BIT, self.name)
+        return None
+
+    def take(self) -> None:
+        """Begin the next mail, if there is one and room for it; or leave, if it is time."""
+        if self.step == Step.IDLE and not self.good:
+            self.quit()
+        elif self.room and (parcel := self.owner.next(self)) is not None:
+            self.transport.write(self.envelope(parcel))
+
+    def following(self) -> bytes:
+        """The commands of the next mail, to be written behind others."""
+        if not self.room or (parcel := self.owner.next(self)) is None:
+            return b""
+        return self.envelope(parcel)
+
+    def envelope(self, parcel: Parcel) -> bytes:
+        """The mail is on its way with these commands."""
+        self.flight.append(parcel)
         self.mails += 1
+        if self.step == Step.IDLE:
+            self.expect(Step.MAIL, self.times.mail)
+        mail = f"MAIL FROM:<{parcel.sender}>{self.parameters(parcel)}\r\n".encode()
+        return mail + self.rcpt(parcel) + b"DATA\r\n" if self.offer.pipelining else mail
+
+    def parameters(self, parcel: Parcel) -> str:
+        size = f" SIZE={len(parcel.mail)}" if self.offer.sizes else ""
+        body = "" if parcel.mail.isascii() else " BODY=8BITMIME"
+        wide = not (parcel.sender.isascii() and parcel.recipient.isascii())
+        return size + body + (" SMTPUTF8" if wide else "")
+
+    def rcpt(self, parcel: Parcel) -> bytes:
+        return f"RCPT TO:<{parcel.recipient}>\r\n".encode()
+
+    # what was heard
+
+    def data_received(self, data: bytes) -> None:
+        self.replies.feed(data)
         try:
-            await self.reset()
-            said = await self.say(self.times.mail, f"MAIL FROM:<{sender}>", *options)
-            if said.code // 100 == 2:
-                stage = "rcpt"
-                said = await self.say(self.times.rcpt, f"RCPT TO:<{recipient}>")
-            if said.code // 100 == 2:
-                stage = "data"
-                said = await self.data(mail)
-        except (SMTPException, OSError) as error:
-            raise Lost(stage) from error
-        self.used = time.monotonic()
-        self.begun = said.code // 100 != 2
-        return self.judged(said, stage, recipient)
+            while not self.over and (reply := self.replies.take()) is not None:
+                self.heard(*reply)
+        except Nonsense as error:
+            self.astray(0, str(error))
 
-    async def say(self, seconds: float, *words: str) -> SMTPResponse:
-        return await self.client.execute_command(*(w.encode() for w in words), timeout=seconds)
+    def heard(self, code: int, said: str) -> None:
+        if self.step == Step.QUIT:
+            self.end(closed(self.server, "it said goodbye"))
+        elif not self.flight:
+            self.end(closed(self.server, f"{code} {masked(said, '')}"))
+        elif code in OF_US:
+            self.dismissed(code, said)
+        elif self.step == Step.RSET:
+            self.heard_rset(code, said)
+        elif self.flight[0].refusal is not None:
+            self.heard_more(code, said)
+        elif self.step == Step.END:
+            self.heard_end(code, said)
+        elif code == 354 and self.step == Step.DATA and not self.replies.more:
+            self.write_text()
+        elif code // 100 == 2 and self.step < Step.DATA:
+            self.accepted()
+        elif code // 100 in (4, 5) and code != 503:
+            self.refused(code, said)
+        else:
+            self.astray(code, said)
 
-    async def data(self, mail: bytes) -> SMTPResponse:
-        said = await self.say(self.times.data, "DATA")
-        protocol = self.client.protocol
-        if said.code != 354:
-            # Whoever says 2xx to DATA and doesn't want the mail is out of step with us.
-            return said if said.code // 100 in (4, 5) else SMTPResponse(0, said.message)
-        if protocol is None:
-            raise aiosmtplib.SMTPServerDisconnected("closed before the text")
-        protocol.write(stuffed(mail) + b".\r\n")
-        return await protocol.read_response(timeout=self.times.end)
+    def accepted(self) -> None:
+        """MAIL or RCPT."""
+        step = Step(self.step + 1)
+        self.expect(step, self.times.rcpt if step == Step.RCPT else self.times.data)
+        if not self.offer.pipelining:
+            head = self.flight[0]
+            self.transport.write(self.rcpt(head) if step == Step.RCPT else b"DATA\r\n")
 
-    def options(self, mail: bytes, sender: str, recipient: str) -> list[str] | None:
-        """Parameters of MAIL; None if the server can't take an address that isn't ASCII."""
-        options = [f"SIZE={len(mail)}"] if self.client.supports_extension("size") else []
-        if sender.isascii() and recipient.isascii():
-            return options
-        return [*options, "SMTPUTF8"] if self.client.supports_extension("smtputf8") else None
+    def write_text(self) -> None:
+        self.expect(Step.END, self.times.end)
+        self.transport.write(b"".join((self.flight[0].mail, b".\r\n", self.following())))
 
-    def cannot_spell(self) -> Verdict:
-        reply = "This mail server takes only addresses in ASCII (it does not offer SMTPUTF8)."
-        return Verdict("never", "mail", 553, "5.6.7", reply, repr(self.server))
+    def heard_end(self, code: int, said: str) -> None:
+        kind = code // 100
+        if kind not in (2, 4, 5) or code == 503 or (kind == 2 and self.unwritten()):
+            self.astray(code, said)
+        else:
+            self.settle(self.judged(code, said))
+            self.advance()
 
-    def judged(self, said: SMTPResponse, stage: Stage, recipient: str) -> Verdict:
-        """Raises RoadClosed if it speaks of us."""
-        reply = masked(said.message, recipient)
-        if said.code in OF_US:
-            raise closed(self.server, f"{said.code} {reply}")
-        found = ENHANCED.match(said.message)
-        enhanced = found[0] if found else None
-        kind: Literal["sent", "later", "never"] = "later"
-        if said.code == 503 or said.code // 100 not in (2, 4, 5):
-            self.client.close()  # no answer to the question: we are out of step
-        elif said.code // 100 != 4:
-            kind = "sent" if said.code // 100 == 2 else "never"
-        return Verdict(kind, stage, max(said.code, 0), enhanced, reply, repr(self.server))
+    def unwritten(self) -> bool:
+        """Whether the dot can't have reached the server yet."""
+        behind = 1000 if len(self.flight) > 1 else 0
+        return self.transport.get_write_buffer_size() > behind
 
-    async def reset(self) -> None:
-        """End the transaction that was refused half-way, if there is one."""
-        if self.begun:
-            said = await self.say(self.times.mail, "RSET")
-            if said.code // 100 != 2:
-                raise aiosmtplib.SMTPServerDisconnected("no way back")
-            self.begun = False
+    def refused(self, code: int, said: str) -> None:
+        self.flight[0].refusal = self.judged(code, said)
+        if self.offer.pipelining and self.step < Step.DATA:
+            self.expect(Step(self.step + 1), self.times.rcpt)
+        else:
+            self.reset()
 
-    async def quit(self) -> None:
-        with suppress(SMTPException, OSError):
-            await self.client.quit(timeout=QUIT_SECONDS)
-        self.client.close()
+    def heard_more(self, code: int, said: str) -> None:
+        """Answers to commands that were written before the refusal was known."""
+        refusal = self.flight[0].refusal
+        assert refusal is not None
+        if self.step == Step.DATA and code == 354 and refusal.stage == "rcpt":
+            self.expect(Step.END, self.times.end)
+            self.transport.write(b".\r\n")  # RFC 2920, 3.1: a message to nobody
+        elif self.step == Step.END or (self.step == Step.DATA and code // 100 in (4, 5)):
+            self.reset()
+        elif self.step == Step.RCPT and code // 100 in (4, 5):
+            self.expect(Step.DATA, self.times.data)
+        else:
+            self.astray(code, said)
 
+    def reset(self) -> None:
+        """End the transaction, and see by the answer whether we are in step."""
+        self.expect(Step.RSET, self.times.mail)
+        self.transport.write(b"RSET\r\n" + self.following())
 
-def closed(server: Smtp, reason: str) -> RoadClosed:
-    return RoadClosed(
-        "The mail server {server} does not take mail now ({reason}): "
-        "check MAILER_SMTP_URL and that server.",
-        server=repr(server),
-        reason=reason.rstrip("."),
-    )
+    def heard_rset(self, code: int, said: str) -> None:
+        refusal = self.flight[0].refusal
+        assert refusal is not None
+        if code // 100 == 2:
+            self.settle(refusal)
+            self.advance()
+        else:
+            self.astray(code, said)
 
+    def advance(self) -> None:
+        if self.flight:
+            self.expect(Step.MAIL, self.times.mail)
+            return
+        self.expect(Step.IDLE, IDLE_SECONDS)
+        self.take()
 
-def stuffed(mail: bytes) -> bytes:
-    """Lines that begin with a dot get another; `mime` makes none, so this seldom copies."""
-    if mail.startswith(b"."):
-        mail = b"." + mail
-    return mail.replace(b"\r\n.", b"\r\n..") if b"\r\n." in mail else mail
+    def judged(self, code: int, said: str) -> Verdict:
+        recipient = self.flight[0].recipient
+        return judged(KINDS[code // 100], self.stage, code, said, recipient, self.name)
 
+    @property
+    def stage(self) -> Stage:
+        return STAGES.get(self.step, "data")
 
-def masked(reply: str, recipient: str) -> str:
-    """A reply in one short line, without anything that looks like an address or its owner."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in reply).split())
-    line = address.masked(line, recipient)
-    return line if len(line) <= MOST_REPLY else line[: MOST_REPLY - 1] + "…"
+    def settle(self, outcome: Outcome) -> None:
+        self.owner.settle(self.flight.popleft(), outcome)
+
+    # how it ends
+
+    def astray(self, code: int, said: str) -> None:
+        """No answer to what was asked: nothing on this connection can be believed any more."""
+        if self.step == Step.QUIT or not self.flight:
+            self.end(closed(self.server, "its answers make no sense"))
+            return
+        refusal = self.flight[0].refusal
+        stage = refusal.stage if refusal else self.stage
+        recipient = self.flight[0].recipient
+        self.settle(judged("later", stage, code, said, recipient, self.name))
+        self.end(closed(self.server, "its answers make no sense"))
+
+    def dismissed(self, code: int, said: str) -> None:
+        """The server speaks of us: no mail's fault."""
+        head = self.flight[0]
+        self.unlucky(closed(self.server, f"{code} {masked(said, head.recipient)}"))
+
+    def lost(self) -> None:
+        """No more answers. Later than at MAIL, the mail may be what breaks the server."""
+        problem = closed(self.server, SILENT)
+        if not self.flight:
+            self.end(problem)
+        elif self.step == Step.MAIL:
+            self.unlucky(problem)
+        else:
+            if self.flight[0].refusal is None:
+                self.settle(Verdict("later", self.stage, 0, None, SILENT, self.name))
+            self.end(problem)
+
+    def unlucky(self, problem: RoadClosed) -> None:
+        """The first mail ends with the connection; one that was kept may have had its day."""
+        head, kept = self.flight[0], self.mails > len(self.flight)
+        if not kept:
+            self.owner.rest(self.server)
+        if head.refusal is None and (head.again or not kept):
+            self.settle(problem)
+        elif head.refusal is None:
+            head.again = True
+        self.end(problem)
+
+    def end(self, problem: RoadClosed) -> None:
+        """Close. What was refused was refused; what was not tried goes back."""
+        self.over = True
+        self.step = Step.QUIT
+        if self.timer is not None:
+            self.timer.cancel()
+        self.transport.abort()
+        if self.flight and (refusal := self.flight[0].refusal) is not None:
+            self.settle(refusal)
+        while self.flight:
+            self.owner.give_back(self.flight.pop())
+        self.owner.gone(self, problem)
+
+    def abandon(self, parcel: Parcel) -> None:
+        """Nobody wants to know any more: if it is this mail that is waited for, the rest goes on
+        elsewhere."""
+        if self.flight and self.flight[0] is parcel:
+            self.settle(Verdict("later", self.stage, 0, None, SILENT, self.name))
+            self.end(closed(self.server, SILENT))
+
+    def drop(self) -> None:
+        """End at once, whatever is on the way."""
+        if not self.over:
+            self.lost()
+
+    def quit(self) -> None:
+        """Say goodbye, and wait a little for the answer."""
+        if self.step == Step.IDLE:
+            self.expect(Step.QUIT, QUIT_SECONDS)
+            self.transport.write(b"QUIT\r\n")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.drop()
+
+    def eof_received(self) -> None:
+        self.drop()
+
+    # how long it takes
+
+    def expect(self, step: Step, seconds: float) -> None:
+        self.step = step
+        self.wait(seconds)
+
+    def wait(self, seconds: float) -> None:
+        """One timer a connection: it looks when it goes off whether it was put off meanwhile."""
+        self.deadline = self.loop.time() + seconds
+        if self.timer is None or self.deadline < self.timer.when():
+            if self.timer is not None:
+                self.timer.cancel()
+            self.timer = self.loop.call_at(self.deadline, self.tick)
+
+    def tick(self) -> None:
+        self.timer = None
+        left = self.deadline - self.loop.time()
+        if left > 0:
+            self.wait(left)
+        elif self.step == Step.IDLE:
+            self.quit()
+        else:
+            self.drop()
+
+    def pause_writing(self) -> None:
+        self.wait(self.times.block)
+
+    def resume_writing(self) -> None:
+        if self.step == Step.END:
+            self.wait(self.times.end)

@@ -18,6 +18,8 @@ SHUTDOWN_SECONDS = 10
 ROUTES = [
     web.get("/", public.home),
     web.get("/form", public.form),
+    web.get("/embed.js", page.embed),
+    web.get("/subscribe", public.offer),
     web.post("/subscribe", public.subscribe),
     web.options("/subscribe", public.preflight),
     web.get("/check-inbox", public.check_inbox),

@@ -69,6 +69,7 @@ REFUSALS: Mapping[int, Refusal] = {
 LOST = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # of several servers, none takes writes at present
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # it shuts down or starts
     asyncpg.InsufficientResourcesError,  # its disk is full, or all its connections are taken
@@ -212,7 +213,7 @@ class File:
     type: str
 
 
-TYPES = {".css": "text/css", ".svg": "image/svg+xml"}
+TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 @cache
@@ -239,4 +240,15 @@ async def file(request: web.Request) -> web.Response:
     if found is None or found.path != request.path:
         raise REFUSALS[404]
     headers = {"Cache-Control": FOREVER, "X-Robots-Tag": "all"}
+    return web.Response(body=found.body, content_type=found.type, charset="utf-8", headers=headers)
+
+
+async def embed(request: web.Request) -> web.Response:
+    """GET /embed.js: for other sites' pages, so under an address that stays."""
+    found = files()["embed.js"]
+    headers = {
+        "Cache-Control": SHORTLY,
+        "Cross-Origin-Resource-Policy": "cross-origin",
+        "X-Robots-Tag": "all",
+    }
     return web.Response(body=found.body, content_type=found.type, charset="utf-8", headers=headers)

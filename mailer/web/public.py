@@ -13,6 +13,8 @@ from mailer.web import forms, guard, page
 from mailer.web.forms import Faults, Filled
 
 FORM_VERSION = "hosted/1"
+ELEMENT_VERSION = "element/1"
+VERSIONS = (FORM_VERSION, ELEMENT_VERSION)
 CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
 PREFLIGHT = {
     **CORS,
@@ -46,8 +48,22 @@ async def form(request: web.Request) -> web.Response:
         return await home(request)
     async with request.app[page.POOL].acquire() as conn:
         shown = await prepare(conn, request, await newsletters.find(conn, slug))
-    cadence = shown.newsletter.cadences[0]
-    return show(request, shown, Filled(cadence=cadence), {}, 200)
+    return empty(request, shown)
+
+
+async def offer(request: web.Request) -> web.Response:
+    """GET /subscribe?newsletter=SLUG&lang=xx: the same form, for `<newsletter-form>` to show.
+
+    It is the one address that other sites' scripts may read (`share`).
+    """
+    async with request.app[page.POOL].acquire() as conn:
+        newsletter = await newsletters.find(conn, request.query.get("newsletter", ""))
+        shown = await prepare(conn, request, newsletter)
+    return empty(request, replace(shown, version=ELEMENT_VERSION))
+
+
+def empty(request: web.Request, shown: Form) -> web.Response:
+    return show(request, shown, Filled(cadence=shown.newsletter.cadences[0]), {}, 200)
 
 
 async def prepare(
@@ -128,6 +144,8 @@ async def leave_request(request: web.Request, given: Filled) -> Refusal | None:
 def thanks(request: web.Request, given: Filled) -> web.Response:
     if page.wants_json(request):
         return web.json_response({"status": "check_inbox"}, status=202)
+    if "inline" in request.query:  # a script, which could not read what it is redirected to
+        return inbox_page(request, given.language)
     answer = page.see_other(request, "/check-inbox", lang=page.language(request, given.language))
     answer.headers.update(page.FRAMED)
     return answer
@@ -148,6 +166,8 @@ async def again(request: web.Request, given: Filled, faults: Faults) -> web.Resp
         first = next(iter(faults.values()))
         return page.refused(request, first, 422, page.FRAMED, given.language)
     cadence = given.cadence or newsletter.cadences[0]
+    version = given.form if given.form in VERSIONS else FORM_VERSION
+    shown = replace(shown, version=version)
     return show(request, shown, replace(given, cadence=cadence), faults, 422)
 
 
@@ -164,8 +184,13 @@ async def share(request: web.Request, response: web.StreamResponse) -> None:
 
 async def check_inbox(request: web.Request) -> web.Response:
     """GET /check-inbox"""
+    return inbox_page(request, None)
+
+
+def inbox_page(request: web.Request, speak: str | None) -> web.Response:
     hours = request.app[page.SETTINGS].confirm_hours
-    return page.answer(request, "public/check_inbox.html", headers=page.FRAMED, hours=hours)
+    template = "public/check_inbox.html"
+    return page.answer(request, template, speak=speak, headers=page.FRAMED, hours=hours)
 
 
 async def notice(request: web.Request) -> web.Response:
