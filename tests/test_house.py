@@ -19,7 +19,7 @@ LADDER = (
     ("digests", "feeds", "subscriptions"),
     ("bounces", "example", "fetch", "letters", "listener", "mailbox", "mime", "people", "smtp"),
     ("dkim",),
-    ("delivery", "editions", "hooks", "web.forms", "web.guard", "web.page"),
+    ("delivery", "domain", "editions", "hooks", "web.forms", "web.guard", "web.page"),
     (
         "web.archive",
         "web.health",

@@ -1,19 +1,23 @@
 """`mailer check`: what is right and what is wrong, one line each."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import click
 
-from mailer import config, db, dkim, migrate, outbox, smtp, subjects
+from mailer import config, db, dkim, domain, migrate, outbox, smtp, subjects
+from mailer.bounces import health
 from mailer.cli import door
-from mailer.config import Settings
+from mailer.config import Listen, Settings
 from mailer.errors import Refusal
+
+ANSWER_SECONDS = 5
 
 
 @click.command("check")
 @door.run
 async def command() -> None:
-    """Check configuration, database and mail server; exit status 1 if anything is wrong."""
+    """Check configuration, database, mail server and DNS; exit status 1 if anything is wrong."""
     settings = config.load()
     door.say("ok    configuration")
     wrong = 0
@@ -37,6 +41,10 @@ async def findings(settings: Settings) -> AsyncIterator[tuple[str, str | None]]:
         yield found
     async for found in mail_servers(settings):
         yield found
+    async for found in domain.findings(settings, domain.Names()):
+        yield found
+    if settings.lmtp_listen is not None:
+        yield await listening(settings.lmtp_listen)
 
 
 def signatures(settings: Settings) -> tuple[str, str | None]:
@@ -61,6 +69,8 @@ async def database(settings: Settings) -> AsyncIterator[tuple[str, str | None]]:
             if settings.secret_key:
                 await subjects.open_vault(conn, settings.secret_key)
                 yield "secret key opens the vault", None
+            for alarm in await health.alarms(conn):
+                yield "alarm", str(alarm)
             working = await outbox.workers(conn)
             yield "workers", None if working else "none is running: start one with mailer work"
     except Refusal as error:
@@ -78,3 +88,18 @@ async def mail_servers(settings: Settings) -> AsyncIterator[tuple[str, str | Non
             yield f"mail server {server}", str(error)
         else:
             yield f"mail server {server}", None
+
+
+async def listening(where: Listen) -> tuple[str, str | None]:
+    """Whether a worker takes what comes back."""
+    name = f"bounces at {where.host}:{where.port}"
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            reader, writer = await asyncio.open_connection(where.host, where.port)
+            greeting = await reader.readline()
+            writer.close()
+    except (OSError, TimeoutError):
+        greeting = b""
+    if greeting.startswith(b"220"):
+        return name, None
+    return name, "nobody takes them: start a worker on this machine (mailer work)"
