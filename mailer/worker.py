@@ -4,7 +4,7 @@
     letters      mails to one person; on connections of their own, so digests never hold them up
     digests      mails of the digests being sent
     feeds        polls those that are due
-    returns      takes what comes back (MAILER_LMTP_LISTEN); looks for storms and complaints
+    returns      takes what comes back, by LMTP or from a mailbox; looks for storms and complaints
     keep house   says that it lives, frees what silent workers hold, ends digests that are done
 
 PostgreSQL's NOTIFY wakes admit, letters and digests at once; without it they look every few
@@ -21,11 +21,23 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from mailer import bounces, digests, feeds, fetch, limits, outbox, providers, smtp, subscriptions
+from mailer import (
+    bounces,
+    digests,
+    feeds,
+    fetch,
+    imap,
+    limits,
+    outbox,
+    providers,
+    smtp,
+    subscriptions,
+)
 from mailer.bounces import Channel, reading
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.delivery import Delivery
+from mailer.errors import Unavailable
 from mailer.feeds import Feed
 from mailer.fetch import Policy
 from mailer.listener import Listener
@@ -44,6 +56,7 @@ LOOK_SECONDS = 5.0
 FEED_SECONDS = 15.0
 BEAT_SECONDS = 3.0
 WATCH_SECONDS = 30.0
+IMAP_SECONDS = 60.0
 LISTEN_AGAIN_SECONDS = 15.0
 FORGET_EVERY = 1200
 """Beats between looking for counts that are out of date."""
@@ -86,6 +99,8 @@ class Worker:
             loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
             loops.create_task(self.repeat(self.watch, asyncio.Event(), WATCH_SECONDS))
             loops.create_task(self.take_returns())
+            if self.settings.bounce_imap is not None:
+                loops.create_task(self.repeat(self.read_mailbox, asyncio.Event(), IMAP_SECONDS))
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self.pool.acquire() as conn:
                 await outbox.bury(conn, self.id)
@@ -223,6 +238,20 @@ class Worker:
             else:
                 await self.stop.wait()
         listener.stop()
+
+    async def read_mailbox(self) -> bool:
+        """Several workers may: what two of them find is stored once."""
+        assert self.settings.bounce_imap is not None
+
+        async def take(raw: bytes) -> bool:
+            taken = await self.take(raw, "imap")
+            return taken.again or taken.bounce is not None
+
+        try:
+            await imap.poll(self.settings.bounce_imap, take)
+        except Unavailable as error:
+            log.warning("%s", error)
+        return False
 
     async def take(self, raw: bytes, channel: Channel, *recipients: str) -> bounces.Taken:
         """Read what came back, store it and act on it; once this returns it is committed."""
