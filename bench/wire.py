@@ -4,8 +4,9 @@
 
 `smtp-source -d` sends as many mails of the same size over as many sessions to the same sink, before
 and after us: `ratio` is ours to the mean of both. First with the sink itself, then through a relay
-that brings every reply `--late` milliseconds late. Both programs are Postfix's:
-apt-get install --no-install-recommends postfix.
+that brings every reply `--late` milliseconds late. At last signed (RSA-2048), by one process and by
+one a core, beside what as many processes sign when they do nothing else; the sink has its share of
+the same cores. Both programs are Postfix's: apt-get install --no-install-recommends postfix.
 """
 
 import argparse
@@ -16,16 +17,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from uuid import UUID
 
 from bench import place
-from mailer import config, mime
+from mailer import config, dkim, mime
+from mailer.dkim import Signed, Signer
 from mailer.mime import Mould
 from mailer.smtp import DEPTH, Outcome, Road, Verdict
 from mailer.tokens import SLOTS, Purpose, Token
 
-BYTES = 30_000
+CORES = len(os.sched_getaffinity(0))
 LATE_SHARE = 10
 """With late replies there are fewer mails by this factor: each takes so much longer."""
 
@@ -59,6 +63,7 @@ async def compare(given: argparse.Namespace, port: int) -> dict[str, object]:
     with place.process(relay) as running:
         place.reachable(late_port, running)
         late = await beside(mould, few, given.connections, late_port)
+    signed = [signing(many, given.connections, port, processes) for processes in (1, CORES)]
     return {
         "bench": "wire",
         "machine": place.hardware(),
@@ -68,6 +73,7 @@ async def compare(given: argparse.Namespace, port: int) -> dict[str, object]:
         "depth": DEPTH,
         "at_once": at_once,
         f"every_reply_{given.late}_ms_late": {"mails": few, **late},
+        "signed": signed,
     }
 
 
@@ -89,7 +95,7 @@ class Digest:
     html: str | None = "<p>The court found that the order was made without it.</p>\n" * 330 + links
 
 
-def cast(mould: Mould, n: int) -> bytes:
+def cast(mould: Mould | Signed, n: int) -> bytes:
     token = str(Token(n, bytes(16)))
     filling: dict[Purpose, str] = {"leave": token, "manage": token}
     return mould.cast(f"reader{n}@example.org", UUID(int=n), filling, datetime.now(UTC))
@@ -111,7 +117,9 @@ async def beside(mould: Mould, mails: int, connections: int, port: int) -> Mappi
     }
 
 
-async def send(mould: Mould, mails: int, connections: int, port: int) -> tuple[float, float]:
+async def send(
+    mould: Mould | Signed, mails: int, connections: int, port: int
+) -> tuple[float, float]:
     """Mails a second, and seconds of CPU a mail; each composed for its reader."""
     counted: dict[str, int] = {}
 
@@ -129,6 +137,41 @@ async def send(mould: Mould, mails: int, connections: int, port: int) -> tuple[f
         took, used = time.monotonic() - began, cpu_seconds() - used
     assert counted == {"sent": mails}, counted
     return mails / took, used / mails
+
+
+def signing(mails: int, connections: int, port: int, processes: int) -> Mapping[str, object]:
+    """Signed mails a second from so many processes, and what they sign alone."""
+    share, key = mails // processes, dkim.written(dkim.make("rsa"))
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        place.progress("signing alone")
+        alone = sum(pool.map(sign_alone, [key] * processes, [share] * processes))
+        place.progress("signed")
+        each = [[value] * processes for value in (key, share, connections // processes, port)]
+        results = list(pool.map(send_signed, *each))
+    rate = sum(rate for rate, _ in results)
+    return {
+        "processes": processes,
+        "signed_a_second": round(rate),
+        "our_cpu_us_a_mail": round(sum(cpu for _, cpu in results) / processes * 1e6),
+        "signatures_alone_a_second": round(alone),
+        "ratio": round(rate / alone, 3),
+    }
+
+
+def signer(key: str) -> Signer:
+    return Signer("news.example.org", "bench", dkim.read(key))
+
+
+def sign_alone(key: str, many: int) -> float:
+    sign, began = signer(key).sign, time.monotonic()
+    for n in range(many):
+        sign(b"%09d" % n * 80)
+    return many / (time.monotonic() - began)
+
+
+def send_signed(key: str, mails: int, connections: int, port: int) -> tuple[float, float]:
+    mould = mime.mould(Digest(), "news.example.org")
+    return asyncio.run(send(dkim.signed(mould, [signer(key)]), mails, connections, port))
 
 
 def cpu_seconds() -> float:

@@ -56,6 +56,12 @@ def normal(local: str, domain: str) -> str:
     return f"{unicodedata.normalize('NFC', local)}@{domain}".lower()
 
 
+def masked(given: str) -> str:
+    """Enough to know one's own address by, too little for who looks over a shoulder."""
+    local, _, domain = given.rpartition("@")
+    return f"{local[:1]}…\N{WORD JOINER}@{domain}"
+
+
 def wire(given: str) -> str:
     """The address as mail servers take it: the domain in ASCII. Raises Invalid."""
     local, _, domain = given.rpartition("@")
@@ -77,7 +83,7 @@ LIKE = re.compile(
 )
 
 
-def masked(text: str, given: str) -> str:
+def scrubbed(text: str, given: str) -> str:
     """Someone else's words without anything that looks like an address, or names its owner."""
     text = LIKE.sub("…", text)
     local = given.rpartition("@")[0]

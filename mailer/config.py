@@ -104,6 +104,7 @@ class Settings:
     secret_key: str | None = field(repr=False)
     controller: str | None
     confirm_hours: int
+    proof_days: int
     consent_ip: ConsentIp
     trusted_proxies: tuple[Network, ...]
     feed_networks: tuple[Network, ...]
@@ -224,6 +225,9 @@ def settings(source: Source, data_dir: Path, *, dev: bool) -> Settings:
         controller=source.get("MAILER_CONTROLLER"),
         confirm_hours=source.read(
             "MAILER_CONFIRM_HOURS", "a whole number of hours from 1 to 720", hours, 72
+        ),
+        proof_days=source.read(
+            "MAILER_PROOF_DAYS", "a whole number of days from 0 to 36500", days, 1095
         ),
         consent_ip=source.read("MAILER_CONSENT_IP", "off, prefix or full", consent_ip, "off"),
         trusted_proxies=source.read(
@@ -369,6 +373,11 @@ def connections(text: str) -> int:
 
 def hours(text: str) -> int:
     within(1, 720, int(text))
+    return int(text)
+
+
+def days(text: str) -> int:
+    within(0, 36_500, int(text))
     return int(text)
 
 

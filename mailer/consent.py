@@ -13,9 +13,10 @@ import hashlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 from uuid import UUID
 
 import rfc8785
@@ -23,6 +24,7 @@ from cryptography.exceptions import InvalidTag
 
 from mailer import db, vault
 from mailer.db import Connection
+from mailer.errors import Misconfigured
 from mailer.vault import Subject, Vault
 
 SQL = db.statements("consent")
@@ -37,16 +39,23 @@ Type: TypeAlias = Literal[
     "confirmation.accepted",
     "confirmation.failed",
     "consent.confirmed",
+    "consent.expired",
     "consent.refused",
+    "consent.expired",
     "consent.updated",
+    "consent.renewed",
     "consent.withdrawn",
+    "address.changed",
     "subject.imported",
     "subject.exported",
     "subject.erased",
     "staff.viewed",
     "staff.exported",
     "notice.published",
+    "key.rotated",
 ]
+TYPES: tuple[Type, ...] = get_args(Type)
+
 Actor: TypeAlias = str
 """`subject`, `system` or `staff:<id>`."""
 
@@ -77,7 +86,8 @@ class Turn:
 
 @dataclass(frozen=True)
 class Stored:
-    """An event as the database keeps it; `body` is sealed, None once erased."""
+    """An event as the database keeps it; `body` is sealed, None once erased; `leaf` its place in
+    the log, None until it is sealed there."""
 
     id: UUID
     subject: UUID
@@ -89,15 +99,18 @@ class Stored:
     newsletter: str | None
     notice: str | None
     body: bytes | None
+    leaf: int | None
 
 
 @dataclass(frozen=True)
 class Row(Stored):
-    """An event beside its subject's wrapped key and the place its chain has come to."""
+    """An event beside its subject's wrapped key, the place its chain has come to and the hash of
+    the notice it names."""
 
     dek: bytes | None
     last_seq: int
     head: bytes | None
+    notice_sha256: bytes | None
 
 
 @dataclass(frozen=True)
@@ -106,6 +119,7 @@ class Event:
 
     content: Mapping[str, Any]
     commitment: bytes
+    leaf: int | None = None
 
 
 async def record(
@@ -163,10 +177,20 @@ async def of(conn: Connection, subject: Subject) -> list[Event]:
     return [open_(subject, event) for event in stored if event.body is not None]
 
 
+async def of_type(conn: Connection, subject: Subject, type_: Type) -> list[Event]:
+    """What was recorded of one kind, oldest first; without what was changed and can't be read."""
+    events = []
+    for stored in await db.fetch(conn, Stored, SQL.of_type, subject.id, type_):
+        with suppress(InvalidTag):
+            events.append(open_(subject, stored))
+    return events
+
+
 def open_(subject: Subject, stored: Stored) -> Event:
     """Raises InvalidTag if the sealed event was changed or moved."""
     assert stored.body is not None
-    return Event(json.loads(vault.unseal(subject, PLACE, stored.body)), stored.commitment)
+    body = vault.unseal(subject, PLACE, stored.body)
+    return Event(json.loads(body), stored.commitment, stored.leaf)
 
 
 async def erase(conn: Connection, subject: UUID) -> None:
@@ -183,6 +207,7 @@ class Filter:
 
     newsletter: str | None = None
     type: str | None = None
+    notice: str | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -203,7 +228,13 @@ async def stream(
     Takes constant memory; inside the caller's transaction.
     """
     rows = conn.cursor(
-        SQL.matching, wanted.newsletter, wanted.type, wanted.since, wanted.until, prefetch=1000
+        SQL.matching,
+        wanted.newsletter,
+        wanted.type,
+        wanted.notice,
+        wanted.since,
+        wanted.until,
+        prefetch=1000,
     )
     async for record_ in rows:
         row = Matching(**record_)
@@ -216,12 +247,17 @@ async def stream(
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it was recorded; `event` and `seq` where it shows."""
+    """Something that is not as it was recorded, and where it shows, as far as that can be told.
 
-    subject: UUID
-    seq: int
+    `leaf`: its place in the log; `missing`: something is gone, rather than changed.
+    """
+
+    subject: UUID | None
+    seq: int | None
     event: UUID | None
     what: str
+    leaf: int | None = None
+    missing: bool = False
 
 
 @dataclass
@@ -239,7 +275,7 @@ async def verify(conn: Connection, keys: Vault, seen: Verification) -> AsyncIter
     Streams in the caller's transaction with constant memory.
     """
     for orphan in await db.fetch(conn, Headless, SQL.headless):
-        yield Finding(orphan.id, orphan.seq, None, "all events are missing")
+        yield Finding(orphan.id, orphan.seq, None, "all events are missing", missing=True)
     previous: Row | None = None
     async for record_ in conn.cursor(SQL.chains, prefetch=1000):
         row = Row(**record_)
@@ -270,38 +306,46 @@ def check_link(previous: Row | None, row: Row) -> list[Finding]:
     expected = previous.seq + 1 if previous else 1
     if row.seq != expected:
         what = f"events {expected} to {row.seq - 1} of the subject are missing"
-        return [Finding(row.subject, row.seq, row.id, what)]
+        return [Finding(row.subject, row.seq, row.id, what, row.leaf, missing=True)]
     if row.prev != (previous.commitment if previous else None):
-        what = "it does not follow the subject's previous event"
-        return [Finding(row.subject, row.seq, row.id, what)]
+        return [found(row, "it does not follow the subject's previous event")]
+    if previous and row.leaf is not None and (previous.leaf is None or previous.leaf > row.leaf):
+        return [found(row, "it is in the log before the subject's previous event")]
     return []
+
+
+def found(row: Stored, what: str) -> Finding:
+    return Finding(row.subject, row.seq, row.id, what, row.leaf)
 
 
 def check_end(row: Row) -> list[Finding]:
     if row.seq == row.last_seq and row.commitment == row.head:
         return []
     what = f"the subject's latest event is number {row.last_seq}, and is missing or changed"
-    return [Finding(row.subject, row.last_seq, None, what)]
+    return [Finding(row.subject, row.last_seq, None, what, missing=True)]
 
 
 def check_body(keys: Vault, row: Row) -> list[Finding]:
     """An event without a body is right only if its subject's key is gone as well."""
     if row.body is None or row.dek is None:
         kept = row.body is not None or row.dek is not None
-        what = "its content is gone although the subject was not erased"
-        return [Finding(row.subject, row.seq, row.id, what)] if kept else []
-    subject = keys.unwrap(row.subject, row.dek)
+        return [found(row, "its content is gone although the subject was not erased")][:kept]
+    try:
+        subject = keys.unwrap(row.subject, row.dek)
+    except (InvalidTag, Misconfigured, ValueError):
+        return [found(row, "the key of its subject was changed")]
     try:
         body = vault.unseal(subject, PLACE, row.body)
     except InvalidTag:
-        return [Finding(row.subject, row.seq, row.id, "its content was changed or moved")]
+        return [found(row, "its content was changed or moved")]
     if commit(subject, row.id, body) != row.commitment or not matches(row, json.loads(body)):
-        return [Finding(row.subject, row.seq, row.id, "it is not what was committed to")]
+        return [found(row, "it is not what was committed to")]
     return []
 
 
 def matches(row: Row, content: Mapping[str, Any]) -> bool:
-    """Whether the columns to filter by say what the event says."""
+    """Whether the columns to filter by, and the notice, say what the event says."""
+    notice = content["notice"] or {"id": None, "sha256": None}
     return bool(
         content["id"] == str(row.id)
         and content["subject"] == str(row.subject)
@@ -310,7 +354,8 @@ def matches(row: Row, content: Mapping[str, Any]) -> bool:
         and content["type"] == row.type
         and content["at"] == timestamp(row.at)
         and content["newsletter"] == row.newsletter
-        and (content["notice"] or {"id": None})["id"] == row.notice
+        and notice["id"] == row.notice
+        and notice["sha256"] == (row.notice_sha256.hex() if row.notice_sha256 else None)
     )
 
 
@@ -321,9 +366,9 @@ def commit(subject: Subject, event: UUID, body: bytes) -> bytes:
     return hashlib.sha256(CONTEXT + vault.salt(subject, event) + body).digest()
 
 
-def canonical(content: Mapping[str, Any]) -> bytes:
-    """RFC 8785 (JCS): one spelling of one object."""
-    return rfc8785.dumps(dict(content))
+def canonical(content: Any) -> bytes:
+    """RFC 8785 (JCS): one spelling of one JSON value."""
+    return rfc8785.dumps(content)
 
 
 def timestamp(at: datetime) -> str:

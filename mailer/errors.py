@@ -4,6 +4,8 @@ The sentence is a template in English and the key of its translation: pages tran
 fill in the values, so a value can never be taken for a template.
 """
 
+from collections.abc import Sequence
+
 
 class Refusal(Exception):
     """Something a person asked for and can't have; `field` is the input it speaks of, if any."""
@@ -22,12 +24,32 @@ class Invalid(Refusal):
     """The input is malformed or incomplete."""
 
 
+class Several(Invalid):
+    """More than one thing is wrong with the input; `each` says what, the first speaks for all."""
+
+    def __init__(self, each: Sequence[Invalid]) -> None:
+        first = each[0]
+        super().__init__(first.sentence, field=first.field, **first.values)
+        self.each = tuple(each)
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.each))
+
+
 class Unknown(Refusal):
     """What was named does not exist."""
 
 
 class Conflict(Refusal):
     """It can't be done in the present state."""
+
+
+class Unauthenticated(Refusal):
+    """Who asks has not shown who they are."""
+
+
+class NotAllowed(Refusal):
+    """Who asks may not do that."""
 
 
 class TooMany(Refusal):

@@ -1,15 +1,17 @@
 """Feeds: where articles come from, and what a fetch of one means for what we keep.
 
 `fetch` brings a `Fetched`; `store` takes it in. What is there at the first fetch counts as known
-and is never sent. Articles stand in the order of first sight, never of their dates.
+and is never sent. Articles stand in the order of first sight, never of their dates. A feed that is
+all news of a sudden (a site that moved and gave everything new ids, say) waits for an editor, who
+says `release` or `dismiss`.
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from mailer import articles, db
 from mailer.articles import Article, Draft
@@ -26,6 +28,18 @@ LEASE = timedelta(minutes=10)
 
 FLOOR = timedelta(hours=1)
 CEILING = timedelta(hours=24)
+
+FLOOD = 10
+"""So many articles at once are no flood, whatever the feed is used to."""
+
+REPLACED = 5
+"""So many make one where nothing of what the feed shows was there before."""
+
+PATIENCE = timedelta(days=14)
+"""So long any feed may be silent; one that is slower by habit, five times as long as usual."""
+
+PATIENCE_UNKNOWN = timedelta(days=60)
+"""And one whose habits aren't known yet."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,40 @@ class Feed:
     problem: str | None
     gone: bool
     created_at: datetime
+    id_host: str
+
+
+@dataclass(frozen=True)
+class Standing(Feed):
+    """A feed and how it stands.
+
+    `held`: articles that wait for an editor; `quiet`: since its latest article (or since it was
+    added); `rhythm`: the usual time between two, None if there were fewer.
+    """
+
+    held: int
+    quiet: timedelta
+    rhythm: timedelta | None
+
+    @property
+    def silent(self) -> bool:
+        return self.quiet > (max(PATIENCE, 5 * self.rhythm) if self.rhythm else PATIENCE_UNKNOWN)
+
+    @property
+    def trouble(self) -> str | None:
+        """What an editor should know of it, in sentences."""
+        said = [self.problem] if self.problem else []
+        if self.held:
+            said.append(
+                f"{self.held} articles came at once and wait: look at them with `mailer feed held "
+                f"{self.id}`, then `mailer feed release {self.id}` or `mailer feed dismiss "
+                f"{self.id}`."
+            )
+        if self.silent:
+            said.append(
+                f"Nothing new for {self.quiet.days} days: look whether the site still feeds it."
+            )
+        return " ".join(said) or None
 
 
 @dataclass(frozen=True)
@@ -88,10 +136,12 @@ Fetched: TypeAlias = Document | Unchanged | Gone | Failed
 
 @dataclass(frozen=True)
 class Stored:
-    """What came of a fetch: articles seen for the first time, and those brought up to date."""
+    """What came of a fetch: articles seen for the first time, those brought up to date, and how
+    many of the new ones wait for an editor."""
 
     new: int = 0
     updated: int = 0
+    held: int = 0
 
 
 async def add(conn: Connection, newsletter: int, url: str, language: str | None = None) -> Feed:
@@ -104,15 +154,19 @@ async def add(conn: Connection, newsletter: int, url: str, language: str | None 
     tag = spelt(language)
     if language and tag is None:
         raise Invalid("The language must be one such as en or pt-BR.", field="language")
-    feed = await db.first(conn, Feed, SQL.add, newsletter, checked, tag)
+    feed = await db.first(conn, Feed, SQL.add, newsletter, checked, tag, host(checked))
     if feed is None:
         raise Conflict("The newsletter has the feed {url} already.", url=checked)
     return feed
 
 
-async def all_(conn: Connection, slug: str | None = None) -> list[Feed]:
+def host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+async def all_(conn: Connection, slug: str | None = None) -> list[Standing]:
     """Of one newsletter or of all."""
-    return await db.fetch(conn, Feed, SQL.all, slug)
+    return await db.fetch(conn, Standing, SQL.all, slug)
 
 
 async def find(conn: Connection, id_: int) -> Feed:
@@ -124,7 +178,8 @@ async def find(conn: Connection, id_: int) -> Feed:
 
 
 async def remove(conn: Connection, feed: Feed) -> None:
-    """Its articles stay."""
+    """Its articles stay; what waited for a decision has had it."""
+    await articles.let_go(conn, feed.id, known=True)
     await conn.execute(SQL.remove, feed.id)
 
 
@@ -156,13 +211,16 @@ async def keep(conn: Connection, feed: Feed, document: Document) -> Stored:
     drafts = oldest_first(document.drafts)
     kept = await articles.among(conn, feed.newsletter, feed.id, [d.external_id for d in drafts])
     first = feed.polled_at is None
-    new = updated = 0
+    usual = 0 if first else await articles.most_at_once(conn, feed.id)
+    done = []
     for draft in settled(drafts, kept, feed.id):
         language = draft.language or feed.language or document.language
-        added = await articles.add(
-            conn, feed.newsletter, replace(draft, language=language), feed=feed.id, known=first
-        )
-        new, updated = new + added.new, updated + added.changed
+        said = replace(draft, language=language)
+        done.append(await articles.add(conn, feed.newsletter, said, feed=feed.id, known=first))
+    new = [added.id for added in done if added.new]
+    flood = not first and is_flood(len(new), len(done), usual, had_any=bool(kept))
+    if flood:
+        await articles.hold(conn, new)
     pause = min(max(document.ttl or FLOOR, FLOOR), CEILING)
     await conn.execute(
         SQL.read,
@@ -174,7 +232,34 @@ async def keep(conn: Connection, feed: Feed, document: Document) -> Stored:
         document.moved,
         pause,
     )
-    return Stored(new, updated)
+    return Stored(len(new), sum(added.changed for added in done), len(new) if flood else 0)
+
+
+def is_flood(new: int, shown: int, usual: int, *, had_any: bool) -> bool:
+    """Whether so many new articles at once are more than an established feed has to say."""
+    replaced = had_any and new == shown and new >= REPLACED
+    return new > 2 * usual and (new > FLOOD or replaced)
+
+
+# what an editor says of those that wait
+
+
+async def release(conn: Connection, feed: Feed) -> int:
+    """What waits is news, and goes into the next digest; how many. Raises Conflict."""
+    return await let_go(conn, feed, known=False)
+
+
+async def dismiss(conn: Connection, feed: Feed) -> int:
+    """What waits is nothing new, and is never sent; how many. Raises Conflict."""
+    return await let_go(conn, feed, known=True)
+
+
+async def let_go(conn: Connection, feed: Feed, *, known: bool) -> int:
+    await db.first(conn, Feed, SQL.lock, feed.id)  # not in the middle of a fetch
+    many = await articles.let_go(conn, feed.id, known=known)
+    if not many:
+        raise Conflict("No articles of feed {id} wait for a decision.", id=feed.id)
+    return many
 
 
 # which article an item is
@@ -199,35 +284,63 @@ def settled(drafts: Sequence[Draft], kept: Sequence[Article], feed: int) -> list
     title and time of one whose id is gone is that one, whatever its new id; and one with the id of
     another, but a different address, title and time, is not that other.
     """
-    ids = Counter(draft.external_id for draft in drafts)
-    looks = {look(a): a.external_id for a in kept if a.feed == feed and a.external_id not in ids}
+    alike: dict[str, list[Draft]] = {}
+    for draft in drafts:
+        alike.setdefault(draft.external_id, []).append(draft)
+    looks = {look(a): a.external_id for a in kept if a.feed == feed and a.external_id not in alike}
     held: dict[str, Draft | Article] = {a.external_id: a for a in kept}
     taken: dict[str, Draft] = {}
     for draft in drafts:
-        id_ = looks.get(look(draft)) if draft.url else None
-        id_ = id_ or own_id(draft, held, shared=ids[draft.external_id] > 1)
+        telling = draft.url or draft.published_at
+        id_ = looks.get(look(draft)) if telling else None
+        id_ = id_ or own_id(draft, held, alike[draft.external_id])
         held[id_] = taken[id_] = replace(draft, external_id=id_)
     return list(taken.values())
 
 
 def look(item: Draft | Article) -> Look:
-    url = item.url and item.url.partition("://")[2]  # http became https everywhere
-    return url, item.title, item.published_at
+    return bare(item.url), item.title, item.published_at
 
 
-def own_id(draft: Draft, held: Mapping[str, Draft | Article], *, shared: bool) -> str:
-    """The id the feed gave it, if need be with its address, where another bears the same."""
+def bare(url: str | None) -> str | None:
+    """Without its scheme: http became https everywhere."""
+    return url and url.partition("://")[2]
+
+
+def own_id(draft: Draft, held: Mapping[str, Draft | Article], alike: Sequence[Draft]) -> str:
+    """The id the feed gave it, if need be with what tells it from another that bears the same.
+
+    `alike`: those in the document with this id.
+    """
     other = held.get(draft.external_id)
-    if other is None or draft.url == other.url or draft.title == other.title:
+    if other is None or same(draft, other, alike):
         return draft.external_id
-    later = (
-        draft.published_at is not None
-        and other.published_at is not None
-        and draft.published_at > other.published_at
+    told = [bare(draft.url), None if told_by_address(alike) else draft.title]
+    return fitting(" ".join([draft.external_id, *filter(None, told)]))
+
+
+def same(draft: Draft, other: Draft | Article, alike: Sequence[Draft]) -> bool:
+    """Whether two with one id are one."""
+    if len(alike) == 1:
+        one = bare(draft.url) == bare(other.url) or draft.title == other.title
+        return one or renamed(draft, other)
+    return bare(draft.url) == bare(other.url) and (
+        told_by_address(alike) or draft.title == other.title
     )
-    if not later and not shared:
-        return draft.external_id  # a page renamed and moved, as editors do
-    return fitting(f"{draft.external_id} {draft.url or draft.title}")
+
+
+def told_by_address(alike: Sequence[Draft]) -> bool:
+    """Whether each has an address of its own."""
+    addresses = {bare(draft.url) for draft in alike if draft.url}
+    return len(addresses) == len(alike)
+
+
+def renamed(draft: Draft, other: Draft | Article) -> bool:
+    """Whether an item with another address and title is a page renamed and moved, as editors do,
+    and not something else to which the feed gave an id that it had used before."""
+    if draft.published_at and other.published_at:
+        return draft.published_at <= other.published_at
+    return bool(draft.summary) and draft.summary == other.summary
 
 
 def fitting(id_: str) -> str:

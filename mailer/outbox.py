@@ -25,7 +25,7 @@ BATCH = 200
 CANCELLED_AT_ONCE = 50
 """Batches of cancelled digests that are ended in one transaction."""
 
-Kind: TypeAlias = Literal["confirm", "already", "digest"]
+Kind: TypeAlias = Literal["confirm", "already", "digest", "renew", "address"]
 Settled: TypeAlias = Literal["sent", "failed", "dropped"]
 STATES = ("waiting", "sent", "failed", "dropped")
 
@@ -35,7 +35,9 @@ class Claimed:
     """A mail taken, and what is needed to compose it; `dek` wrapped, `address` sealed.
 
     `attested`: whether the consent record has it already that it was mailed. `age`: since it was
-    put. `replaced`: the next digest of its newsletter and cadence is on its way or was sent.
+    put. `replaced`: the next digest of its newsletter and cadence is on its way or was sent. Of a
+    letter to a new address, `address`, `language`, `handle` and `asked_at` are those of the change
+    (`rectification`).
     """
 
     id: int
@@ -80,7 +82,7 @@ async def put_digest(conn: Connection, digest: int) -> int:
     return added
 
 
-async def wake(conn: Connection, what: Literal["request", "outbox"]) -> None:
+async def wake(conn: Connection, what: Literal["request", "outbox", "renewal"]) -> None:
     await conn.execute(SQL.wake, CHANNEL, what)
 
 
@@ -115,15 +117,22 @@ async def mails(conn: Connection, batches: Sequence[int]) -> list[Claimed]:
     return await db.fetch(conn, Claimed, SQL.mails, list(batches))
 
 
-async def still_wanted(
-    conn: Connection, worker: UUID, asked: Mapping[int, bytes]
+async def turn(
+    conn: Connection,
+    worker: UUID,
+    settled: Sequence[tuple[int, Settled, str | None]],
+    asked: Mapping[int, bytes],
 ) -> Mapping[int, bool]:
-    """The last look before the wire; `asked`: ids with the suppression hash of their addresses.
+    """Settle what came back, and take the last look before the wire at what is to go.
 
-    Whether each is still wanted by its reader; left out: what the worker does not hold any more,
-    or is settled already, or is of a digest that is paused or cancelled.
+    `settled`: ids, what became of them for good, the server's words. `asked`: ids with the
+    suppression hash of their addresses. Returns whether each of these is still wanted by its
+    reader; left out: what the worker does not hold any more, or is settled already, or is of a
+    digest that is paused or cancelled.
     """
-    rows = await conn.fetch(SQL.still_wanted, worker, list(asked), list(asked.values()))
+    ids, states, replies = zip(*settled, strict=True) if settled else ((), (), ())
+    said = list(ids), list(states), list(replies)
+    rows = await conn.fetch(SQL.turn, worker, list(asked), list(asked.values()), *said)
     return {row["id"]: row["wanted"] for row in rows}
 
 
@@ -137,13 +146,17 @@ async def drop_of(conn: Connection, subscription: int) -> None:
     await conn.execute(SQL.drop_of, subscription)
 
 
+async def drop_changes(conn: Connection, subscriber: UUID) -> None:
+    """The change of address is off: what still waits to ask about it never goes."""
+    await conn.execute(SQL.drop_changes, subscriber)
+
+
+async def drop_renewals(conn: Connection, newsletter: int) -> None:
+    """A renewal is over: what still waits to ask its readers never goes."""
+    await conn.execute(SQL.drop_renewals, newsletter)
+
+
 # settling
-
-
-async def settle(conn: Connection, settled: Sequence[tuple[int, Settled, str | None]]) -> None:
-    """What became of mails, for good: id, state and the server's words."""
-    ids, states, replies = zip(*settled, strict=True)
-    await conn.execute(SQL.settle, list(ids), list(states), list(replies))
 
 
 async def move(

@@ -1,16 +1,18 @@
-"""People's rights over what is held about them: see it, take it along, have it erased.
+"""People's rights over what is held about them: see it, take it along, have it left alone, erased.
 
-GDPR, Articles 15 (access), 17 (erasure), 20 (portability).
+GDPR, Articles 15 (access), 17 (erasure), 18 (restriction), 20 (portability); for Article 16 see
+`rectification`.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from mailer import address, consent, subjects, subscribers, subscriptions, suppressions
+from mailer import address, consent, notices, subscribers, subscriptions, suppressions
 from mailer.consent import Actor
 from mailer.db import Connection
 from mailer.errors import Unknown
-from mailer.subscriptions import Own
+from mailer.subscriptions import Channel, Own
 from mailer.vault import Vault
 
 
@@ -22,18 +24,47 @@ async def find(conn: Connection, keys: Vault, email: str) -> Own:
     return await subscriptions.own(conn, keys, subscriber)
 
 
+async def view(
+    conn: Connection, keys: Vault, email: str, *, what: str, reason: str, actor: Actor
+) -> Own:
+    """What staff look at, as `find`; that they looked, at what and why is recorded."""
+    own = await find(conn, keys, email)
+    await consent.record(
+        conn,
+        own.subscriber.subject(keys),
+        "staff.viewed",
+        actor=actor,
+        evidence={"what": what, "reason": reason},
+    )
+    return own
+
+
+async def check_suppression(
+    conn: Connection, keys: Vault, email: str, *, reason: str, actor: Actor
+) -> suppressions.Reason | None:
+    """Why the address is suppressed, if it is; that staff looked is recorded of who has it."""
+    reached = address.parse(email)
+    if await subscribers.by_address(conn, keys, reached) is not None:
+        await view(conn, keys, email, what="suppression", reason=reason, actor=actor)
+    return await suppressions.reason(conn, keys, reached)
+
+
 async def export(conn: Connection, keys: Vault, own: Own, *, actor: Actor) -> Mapping[str, Any]:
     """Everything held about a person as one JSON object; that it was exported is recorded."""
     await consent.record(conn, own.subscriber.subject(keys), "subject.exported", actor=actor)
     fresh = await subscriptions.own(conn, keys, own.subscriber)
     suppressed = await suppressions.reason(conn, keys, own.address)
+    shown = await notices.named(
+        conn, [event.content["notice"]["id"] for event in fresh.record if event.content["notice"]]
+    )
     return {
         "subject": str(fresh.subscriber.id),
         "email": fresh.address.given,
         "language": fresh.subscriber.language,
+        "restricted_at": stamp(fresh.subscriber.restricted_at),
         "suppressed": suppressed,
         "subscriptions": [describe(found) for found in fresh.subscriptions],
-        "notices": {found.notice.id: found.notice.wording for found in fresh.subscriptions},
+        "notices": {id_: notices.content(notice) for id_, notice in shown.items()},
         "events": [event.content for event in fresh.record],
     }
 
@@ -47,29 +78,66 @@ def describe(found: subscriptions.Found) -> Mapping[str, Any]:
         "cadence": held.cadence,
         "notice": held.notice,
         "asked_at": consent.timestamp(held.asked_at),
-        "confirmed_at": consent.timestamp(held.confirmed_at) if held.confirmed_at else None,
-        "left_at": consent.timestamp(held.left_at) if held.left_at else None,
+        "confirmed_at": stamp(held.confirmed_at),
+        "left_at": stamp(held.left_at),
     }
+
+
+def stamp(at: datetime | None) -> str | None:
+    return consent.timestamp(at) if at else None
+
+
+async def restrict(
+    conn: Connection, keys: Vault, own: Own, channel: Channel, *, actor: Actor
+) -> bool:
+    """Nothing is sent to the person and nothing of theirs goes by itself, until it is lifted.
+
+    False: it was so already.
+    """
+    if not await subscribers.restrict(conn, own.subscriber.id):
+        return False
+    await record_restriction(conn, keys, own, channel, restricted=True, actor=actor)
+    return True
+
+
+async def unrestrict(
+    conn: Connection, keys: Vault, own: Own, channel: Channel, *, actor: Actor
+) -> bool:
+    """Everything is as before; False: it was so already."""
+    if not await subscribers.unrestrict(conn, own.subscriber.id):
+        return False
+    await record_restriction(conn, keys, own, channel, restricted=False, actor=actor)
+    return True
+
+
+async def record_restriction(
+    conn: Connection, keys: Vault, own: Own, channel: Channel, *, restricted: bool, actor: Actor
+) -> None:
+    await consent.record(
+        conn,
+        own.subscriber.subject(keys),
+        "consent.updated",
+        actor=actor,
+        language=own.subscriber.language,
+        evidence={
+            "channel": channel,
+            "from": {"restricted": not restricted},
+            "to": {"restricted": restricted},
+        },
+    )
 
 
 async def erase(
     conn: Connection, keys: Vault, own: Own, *, never_again: bool, actor: Actor
-) -> None:
-    """Destroy the person's key and all that it opens, at once.
+) -> bool:
+    """Destroy the person's key and all that it opens, at once; False: that was done already.
 
     What stays says only that somebody with a random id was erased; and, if the person wishes
     never to be written to again, a keyed hash of the address.
     """
     if never_again:
         await suppressions.add(conn, keys, own.address, "person")
-    await subscribers.erase(conn, own.subscriber.id)
-    await consent.record(
-        conn,
-        await subjects.house(conn, keys),
-        "subject.erased",
-        actor=actor,
-        evidence={"subject": str(own.subscriber.id)},
-    )
+    return await subscribers.erase(conn, keys, own.subscriber.id, "request", actor)
 
 
 async def suppress(conn: Connection, keys: Vault, email: str, *, actor: Actor) -> None:

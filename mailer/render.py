@@ -124,12 +124,17 @@ def catalogue(language: str) -> Translations:
 
 def source_sha256(folder: str) -> str:
     """Which version of templates a text came from: over its folder and what all mails share."""
-    top = resources("templates")
-    sources = [*sorted((top / folder).iterdir()), *sorted((top / folder).parent.glob("*.*"))]
     whole = hashlib.sha256()
-    for source in sources:
-        whole.update(f"{source.relative_to(top)}\n".encode() + source.read_bytes())
+    for name, source in sources(folder).items():
+        whole.update(f"{name}\n".encode() + source)
     return whole.hexdigest()
+
+
+def sources(folder: str) -> dict[str, bytes]:
+    """The templates that a text of this folder is made from, by their names."""
+    top = resources("templates")
+    paths = [*sorted((top / folder).iterdir()), *sorted((top / folder).parent.glob("*.*"))]
+    return {path.relative_to(top).as_posix(): path.read_bytes() for path in paths}
 
 
 # the environment

@@ -24,12 +24,23 @@ async def open_vault(conn: Connection, secret_key: str) -> Vault:
     Raises Misconfigured if the setting is malformed or not this database's key.
     """
     opened = Vault(vault.masters(secret_key))
+    await follow(conn, opened)
     for name in vault.NAMES:
         await conn.execute(SQL.keep_key, name, opened.new_key(name))
     for key in await db.fetch(conn, VaultKey, SQL.keys):
         opened.take_key(key.name, key.wrapped)
     await keep(conn, opened, opened.new_subject(HOUSE))
     return opened
+
+
+async def follow(conn: Connection, keys: Vault) -> None:
+    """Wrap with the key that this database is written with at present.
+
+    Raises Misconfigured if MAILER_SECRET_KEY lacks it.
+    """
+    name = await conn.fetchval(SQL.wrapping)
+    if name is not None:
+        keys.wrap_with(name)
 
 
 async def keep(conn: Connection, vault: Vault, subject: Subject) -> None:

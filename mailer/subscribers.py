@@ -1,10 +1,13 @@
 """Subscribers: people, each known by one sealed address."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 from mailer import address, consent, db, subjects, vault
 from mailer.address import Address
+from mailer.consent import Actor
 from mailer.db import Connection
 from mailer.tokens import Token, new_handle
 from mailer.vault import Subject, Vault
@@ -13,16 +16,24 @@ SQL = db.statements("subscribers")
 
 PLACE = "subscriber.address"
 
+Cause: TypeAlias = Literal["request", "refused", "retention", "journal"]
+"""Why somebody is erased: they asked for it, they never asked to be here, nothing speaks for
+keeping them any longer, or they had been erased before a backup was restored."""
+
 
 @dataclass(frozen=True)
 class Subscriber:
-    """`dek` wrapped and `address` sealed: `subject` and `reach` open them."""
+    """`dek` wrapped and `address` sealed: `subject` and `reach` open them.
+
+    `restricted_at`: since when nothing is done with it but keeping it (GDPR, Article 18).
+    """
 
     id: UUID
     dek: bytes
     address: bytes
     language: str
     handle: int
+    restricted_at: datetime | None
 
     def subject(self, keys: Vault) -> Subject:
         return keys.unwrap(self.id, self.dek)
@@ -31,11 +42,17 @@ class Subscriber:
         return open_address(self.subject(keys), self.address)
 
     def manage_token(self, keys: Vault) -> Token:
-        return Token(self.handle, vault.proof(self.subject(keys), "manage", str(self.id)))
+        bound = bound_to(self.id, self.handle)
+        return Token(self.handle, vault.proof(self.subject(keys), "manage", bound))
 
 
-def open_address(subject: Subject, sealed: bytes) -> Address:
-    return address.known(vault.unseal(subject, PLACE, sealed).decode())
+def bound_to(id_: UUID, handle: int) -> str:
+    """What the proof of a manage link is made over: a new handle ends the links mailed before."""
+    return f"{id_}/{handle}"
+
+
+def open_address(subject: Subject, sealed: bytes, place: str = PLACE) -> Address:
+    return address.known(vault.unseal(subject, place, sealed).decode())
 
 
 async def keep(
@@ -72,7 +89,49 @@ async def get(conn: Connection, id_: UUID) -> Subscriber | None:
     return await db.first(conn, Subscriber, SQL.get, id_)
 
 
-async def erase(conn: Connection, id_: UUID) -> None:
-    """Destroy the key and all that it opens; subscriptions and waiting mails go along."""
-    await conn.execute(SQL.erase, id_)
+async def move(conn: Connection, keys: Vault, owner: Subject, reached: Address) -> bool:
+    """The person is reached there from now on; False: somebody else is.
+
+    Links in mails to the old address end, but for those that only withdraw: who reads the old
+    mailbox is perhaps not the person any more.
+    """
+    sealed = vault.seal(owner, PLACE, reached.given.encode())
+    lookup = keys.lookup(reached.normal)
+    if not await conn.fetchval(SQL.move, owner.id, lookup, sealed, new_handle()):
+        return False
+    await conn.execute(SQL.end_links, owner.id)
+    return True
+
+
+async def restrict(conn: Connection, id_: UUID) -> bool:
+    """Do nothing with the person's data but keep it; False: it was so already."""
+    return bool(await conn.fetchval(SQL.restrict, id_))
+
+
+async def unrestrict(conn: Connection, id_: UUID) -> bool:
+    return bool(await conn.fetchval(SQL.unrestrict, id_))
+
+
+async def lock(conn: Connection, id_: UUID) -> None:
+    """Nobody else changes what the person is subscribed to until this transaction ends."""
+    await conn.execute(SQL.lock_subscriptions, id_)
+
+
+async def erase(conn: Connection, keys: Vault, id_: UUID, cause: Cause, actor: Actor) -> bool:
+    """Destroy the person's key and all that it opens; what they were subscribed to goes along.
+
+    On record stays that somebody with a random id was erased, and why. False: somebody else erased
+    them a moment before.
+    """
+    await lock(conn, id_)
+    if not await conn.fetchval(SQL.erase, id_):
+        return False
     await consent.erase(conn, id_)
+    await consent.record(
+        conn,
+        await subjects.house(conn, keys),
+        "subject.erased",
+        actor=actor,
+        evidence={"subject": str(id_), "cause": cause},
+    )
+    return True

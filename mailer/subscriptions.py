@@ -3,10 +3,14 @@
     request   what a form left            (web: one sealed row, the same work for everyone)
     admit     request → asked, or nothing (worker)
     confirm   pending → confirmed         (the button behind the mailed link)
+    renew     confirmed, under newer words
     refuse    pending → forgotten         ("this was not me")
     leave     pending, confirmed → left   (one click; never expires)
+    lapse     pending → forgotten         (nobody answered in time)
+              confirmed → left
 
-Each step writes its consent event in the same transaction.
+Who is forgotten after an earlier yes is `left` instead: the proof of that yes stays. Each step
+writes its consent event in the same transaction, and `replay` reads the states out of the events.
 """
 
 import json
@@ -60,7 +64,10 @@ Testimony: TypeAlias = Literal["confirmation.sent", "confirmation.accepted", "co
 
 @dataclass(frozen=True)
 class Wish:
-    """What a form asks for. `evidence`: how it was asked, for the consent record."""
+    """What a form asks for. `evidence`: how it was asked, for the consent record; `by`: who asked.
+
+    Whoever is asked for by staff was brought over from another list.
+    """
 
     email: str = field(repr=False)
     newsletters: Sequence[str]
@@ -68,6 +75,7 @@ class Wish:
     language: str
     cadence: str | None = None
     evidence: Mapping[str, Any] | None = None
+    by: Actor = SUBJECT
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,11 @@ class Found:
     subject: Subject
     newsletter: Newsletter
     notice: Notice
+
+    @property
+    def waits(self) -> bool:
+        """Whether the person is to be asked to confirm."""
+        return self.subscription.state == "pending" and self.subscriber.restricted_at is None
 
 
 # asking
@@ -203,6 +216,10 @@ async def admit_one(conn: Connection, keys: Vault, asking: Asking, confirm_hours
     wish = asking.wish
     subscriber = await subscribers.keep(conn, keys, asking.subject, asking.address, wish.language)
     notice = await notices.find(conn, wish.notice)
+    evidence = {
+        **(wish.evidence or {}),
+        "received": consent.timestamp(asking.request.created_at),
+    }
     for slug in wish.newsletters:
         newsletter = await newsletters.find(conn, slug)
         choice = Choice(
@@ -210,26 +227,30 @@ async def admit_one(conn: Connection, keys: Vault, asking: Asking, confirm_hours
             notice,
             newsletter.offered(wish.language),
             wish.cadence or newsletter.cadences[0],
-            {**(wish.evidence or {}), "received": consent.timestamp(asking.request.created_at)},
+            evidence,
+            wish.by,
         )
         await ask(conn, keys, subscriber, choice, confirm_hours)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What is asked for in one newsletter."""
+    """What is asked for in one newsletter, and by whom."""
 
     newsletter: Newsletter
     notice: Notice
     language: str
     cadence: str
     evidence: Mapping[str, Any]
+    by: Actor = SUBJECT
 
 
 async def ask(
     conn: Connection, keys: Vault, subscriber: Subscriber, choice: Choice, confirm_hours: int
 ) -> None:
     """Ask the person to confirm, as often as is decent; a confirmed one is told so instead."""
+    if subscriber.restricted_at is not None:
+        return
     subscription = await place(conn, subscriber, choice, confirm_hours)
     if subscription.mailed_at is not None and not await may_mail(conn, subscription):
         return
@@ -238,6 +259,8 @@ async def ask(
         await outbox.put(conn, "already", subscription.id)
         return
     if await conn.fetchval(SQL.mailed_lately, subscriber.id, MAIL_AGAIN) >= MAILED_MOST:
+        # Nobody is asked, so nothing is recorded, and a place that no event speaks of can't stay.
+        await conn.execute(SQL.remove_unasked, subscription.id)
         return
     await conn.execute(
         SQL.ask,
@@ -247,16 +270,18 @@ async def ask(
         choice.cadence,
         timedelta(hours=confirm_hours),
     )
-    await consent.record(
-        conn,
-        subscriber.subject(keys),
-        "subscription.requested",
-        actor=SUBJECT,
-        newsletter=choice.newsletter.slug,
-        notice=choice.notice,
-        language=choice.language,
-        evidence={**choice.evidence, "cadence": choice.cadence},
-    )
+    imported: tuple[consent.Type, ...] = () if choice.by == SUBJECT else ("subject.imported",)
+    for type_ in (*imported, "subscription.requested"):
+        await consent.record(
+            conn,
+            subscriber.subject(keys),
+            type_,
+            actor=choice.by,
+            newsletter=choice.newsletter.slug,
+            notice=choice.notice,
+            language=choice.language,
+            evidence={**choice.evidence, "cadence": choice.cadence},
+        )
     await outbox.put(conn, "confirm", subscription.id)
 
 
@@ -294,14 +319,20 @@ async def look(conn: Connection, keys: Vault, text: str, purpose: Purpose) -> Fo
         return None
     for subscription in await db.fetch(conn, Subscription, SQL.by_handle, token.handle):
         found = await open_subscription(conn, keys, subscription)
+        if found is None:
+            continue
         if token.proven_by(vault.proof(found.subject, purpose, subscription.bound_to(purpose))):
             return found
     return None
 
 
-async def open_subscription(conn: Connection, keys: Vault, subscription: Subscription) -> Found:
+async def open_subscription(
+    conn: Connection, keys: Vault, subscription: Subscription
+) -> Found | None:
+    """None: the person was erased since the subscription was read."""
     subscriber = await subscribers.get(conn, subscription.subscriber)
-    assert subscriber is not None, "subscriptions go with their subscriber"
+    if subscriber is None:
+        return None
     return Found(
         subscription,
         subscriber,
@@ -350,6 +381,14 @@ async def confirm(
     return "confirmed", found
 
 
+async def renew(
+    conn: Connection, found: Found, notice: Notice, evidence: Mapping[str, Any]
+) -> None:
+    """Somebody confirmed (and locked) agrees to a newer version of the words."""
+    await conn.execute(SQL.renew, found.subscription.id, notice.id)
+    await record(conn, replace(found, notice=notice), "consent.renewed", evidence)
+
+
 async def ask_again(conn: Connection, keys: Vault, text: str, confirm_hours: int) -> None:
     """The holder of an expired link wants a new one; the usual caps hold."""
     found = await take(conn, keys, text, "confirm")
@@ -374,21 +413,38 @@ async def refuse(conn: Connection, keys: Vault, text: str, *, never_again: bool)
     found = await take(conn, keys, text, "refuse")
     if found is None:
         return False
-    if never_again:
-        await suppressions.add(conn, keys, found.subscriber.reach(keys), "person")
+    own_ = await own(conn, keys, found.subscriber)
     if found.subscription.state == "confirmed":
         await withdraw(conn, found, "page", SUBJECT)
     elif found.subscription.state == "pending":
-        await forget(conn, found, never_again=never_again)
+        await record(conn, found, "consent.refused", {"never_again": never_again})
+        await forget(conn, keys, found, "refused", SUBJECT)
+    if never_again:
+        await end(conn, keys, own_, "page", "person", SUBJECT)
     return True
 
 
-async def forget(conn: Connection, found: Found, *, never_again: bool) -> None:
-    """Whoever never said yes leaves nothing behind."""
-    await record(conn, found, "consent.refused", {"never_again": never_again})
-    await conn.execute(SQL.remove, found.subscription.id)
-    if not await of_subscriber(conn, found.subscription.subscriber):
-        await subscribers.erase(conn, found.subscription.subscriber)
+async def forget(
+    conn: Connection, keys: Vault, found: Found, cause: subscribers.Cause, actor: Actor
+) -> None:
+    """Whoever never said yes leaves nothing behind; whoever once did, the proof of it."""
+    subscription = found.subscription
+    if subscription.confirmed_at is not None:
+        await conn.execute(SQL.fall_back, subscription.id)
+        await outbox.drop_of(conn, subscription.id)
+        return
+    await conn.execute(SQL.remove, subscription.id)
+    if not await of_subscriber(conn, subscription.subscriber):
+        await subscribers.erase(conn, keys, subscription.subscriber, cause, actor)
+
+
+async def lapse(conn: Connection, keys: Vault, found: Found, evidence: Mapping[str, Any]) -> None:
+    """There was no answer in time: what was asked, or agreed to, is at an end.
+
+    `found` is locked, and pending or confirmed.
+    """
+    await record(conn, found, "consent.expired", evidence, SYSTEM)
+    await forget(conn, keys, found, "retention", SYSTEM)
 
 
 async def leave(conn: Connection, keys: Vault, text: str, channel: Channel) -> Found | None:
@@ -475,7 +531,7 @@ async def own(conn: Connection, keys: Vault, subscriber: Subscriber) -> Own:
     return Own(
         subscriber,
         subscriber.reach(keys),
-        [await open_subscription(conn, keys, place) for place in places],
+        [f for place in places if (f := await open_subscription(conn, keys, place)) is not None],
         await consent.of(conn, subscriber.subject(keys)),
     )
 
@@ -529,11 +585,16 @@ async def mailed(
     type_: Testimony,
     evidence: Mapping[str, Any],
 ) -> bool:
-    """Keep it on record; False: the person was forgotten in the meantime, and stays so."""
+    """Keep it on record; False: there is nothing to keep.
+
+    Whoever was forgotten in the meantime stays so, and to whoever does not wait to be asked (any
+    more) nothing is sent.
+    """
     found = await locked(conn, keys, subscription)
-    if found is not None:
-        await record(conn, found, type_, evidence, SYSTEM)
-    return found is not None
+    if found is None or (type_ == "confirmation.sent" and not found.waits):
+        return False
+    await record(conn, found, type_, evidence, SYSTEM)
+    return True
 
 
 # counting

@@ -1,8 +1,8 @@
 """Keys and ciphertexts: all cryptography that keeps a person's data from a thief of the database.
 
 MAILER_SECRET_KEY --HKDF--> wrapping key --wraps--> a key per subject (DEK), and the house's own
-keys (index, suppression, network …). A DEK seals the subject's personal values and makes the proofs
-in the links mailed to them. Formats, byte by byte:
+keys (index, suppression, network …; one signs the consent log). A DEK seals the subject's personal
+values and makes the proofs in the links mailed to them. Formats, byte by byte:
 
     wrapped   key id (4) | nonce (12) | AES-256-GCM of the 32-byte key, with tag (48)
     sealed    0x01 | nonce (12) | AES-256-GCM of the padded value, with tag
@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -32,7 +33,7 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 BLOCK_BYTES = 64
 SEALED_VERSION = b"\x01"
-NAMES = ("index", "suppression", "network", "form", "bounce")
+NAMES = ("index", "suppression", "network", "form", "log", "bounce")
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,27 @@ class Subject:
 
 
 class Vault:
-    """The keys in memory. `masters`: the current MAILER_SECRET_KEY first, then earlier ones."""
+    """The keys in memory. `masters`: those in MAILER_SECRET_KEY, the newest first.
+
+    The newest wraps until `wrap_with` names another: a database that was written with an older one
+    stays with it until `mailer keys rotate`, so that processes that don't know the newest yet can
+    open everything.
+    """
 
     def __init__(self, masters: Sequence[bytes]) -> None:
         self._wrapping = {key_id(m): AESGCM(derive(m, "wrapping")) for m in masters}
-        self._current = key_id(masters[0])
+        self.newest = self.wraps = key_id(masters[0])
         self._keys: dict[str, bytes] = {}
+
+    @property
+    def holds(self) -> list[bytes]:
+        """The names of all keys it can open with."""
+        return list(self._wrapping)
+
+    def wrap_with(self, name: bytes) -> None:
+        """Wrap with that key from now on. Raises Misconfigured if MAILER_SECRET_KEY lacks it."""
+        self._cipher(name)
+        self.wraps = name
 
     # subjects
 
@@ -72,18 +88,40 @@ class Vault:
     def take_key(self, name: str, wrapped: bytes) -> None:
         self._keys[name] = self._unwrap(wrapped, name.encode())
 
+    def rewrap_key(self, name: str, wrapped: bytes) -> bytes:
+        return self._wrap(self._unwrap(wrapped, name.encode()), name.encode())
+
     def _wrap(self, key: bytes, owner: bytes) -> bytes:
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return self._current + nonce + self._wrapping[self._current].encrypt(nonce, key, owner)
+        return self.wraps + nonce + self._wrapping[self.wraps].encrypt(nonce, key, owner)
 
     def _unwrap(self, wrapped: bytes, owner: bytes) -> bytes:
-        cipher = self._wrapping.get(wrapped[:4])
+        name, nonce, data = wrapped[:4], wrapped[4 : 4 + NONCE_BYTES], wrapped[4 + NONCE_BYTES :]
+        return self._cipher(name).decrypt(nonce, data, owner)
+
+    def _cipher(self, name: bytes) -> AESGCM:
+        cipher = self._wrapping.get(name)
         if cipher is None:
             raise Misconfigured(
                 "MAILER_SECRET_KEY is not the key this database was written with: "
                 "set the key that was used before (a new one first, the old one after a space)."
             )
-        return cipher.decrypt(wrapped[4 : 4 + NONCE_BYTES], wrapped[4 + NONCE_BYTES :], owner)
+        return cipher
+
+    # the consent log (Ed25519, RFC 8032)
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes that only the holder of the log's key can make."""
+        return self._log.sign(message)
+
+    @property
+    def verifier(self) -> bytes:
+        """The 32 bytes by which anybody can tell that the log's key signed something."""
+        return self._log.public_key().public_bytes_raw()
+
+    @property
+    def _log(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self._keys["log"])
 
     # blind indexes
 
@@ -109,6 +147,15 @@ class Vault:
         return hmac.digest(self._keys[name], text.encode(), "sha256")
 
 
+def signed_by(verifier: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether the holder of the key behind `verifier` signed the message."""
+    try:
+        Ed25519PublicKey.from_public_bytes(verifier).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
 # values of a subject
 
 
@@ -122,7 +169,7 @@ def seal(subject: Subject, place: str, value: bytes) -> bytes:
 def unseal(subject: Subject, place: str, sealed: bytes) -> bytes:
     """Raises cryptography's InvalidTag if it was changed, moved or sealed for somebody else."""
     nonce, data = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-    if sealed[:1] != SEALED_VERSION:
+    if sealed[:1] != SEALED_VERSION or len(nonce) < NONCE_BYTES:
         raise InvalidTag
     return unpad(AESGCM(subject.dek).decrypt(nonce, data, associated(subject, place)))
 

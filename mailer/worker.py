@@ -5,18 +5,24 @@
     digests      mails of the digests being sent
     feeds        polls those that are due
     returns      takes what comes back, by LMTP or from a mailbox; looks for storms and complaints
+    renewals     asks readers to agree to newer words; who did not answer in time leaves
+    seal         consent events → the log and its checkpoint; one worker at a time
+    journal      writes down who was erased, for the day when a backup is restored
+    sweep        deletes what has had its time
     keep house   says that it lives, frees what silent workers hold, ends digests that are done
 
-PostgreSQL's NOTIFY wakes admit, letters and digests at once; without it they look every few
-seconds. On `stop` each loop finishes its step: what is on the wire is settled.
+PostgreSQL's NOTIFY wakes admit, letters, digests and renewals at once; without it they look every
+few seconds. On `stop` each loop finishes its step: what is on the wire is settled.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -24,23 +30,30 @@ import asyncpg
 from mailer import (
     bounces,
     digests,
+    erasures,
     feeds,
     fetch,
     imap,
-    limits,
+    keys,
     outbox,
     providers,
+    renewals,
+    retention,
     smtp,
     subscriptions,
 )
+from mailer import log as consent_log
 from mailer.bounces import Channel, reading
 from mailer.config import Settings
+from mailer.consent import SYSTEM
 from mailer.db import Connection, Pool
 from mailer.delivery import Delivery
 from mailer.errors import Unavailable
-from mailer.feeds import Feed
+from mailer.feeds import Failed, Feed, Fetched, Gone, Stored
 from mailer.fetch import Policy
 from mailer.listener import Listener
+from mailer.log import Broken
+from mailer.log.keep import Keep
 from mailer.outbox import CHANNEL
 from mailer.vault import Vault
 
@@ -54,12 +67,25 @@ DATABASE_CONNECTIONS = 16
 FEEDS_AT_ONCE = 8
 LOOK_SECONDS = 5.0
 FEED_SECONDS = 15.0
+RENEW_SECONDS = 15.0
+RENEW_AT_ONCE = 100
+JOURNAL_SECONDS = 5.0
+SWEEP_SECONDS = 1800.0
 BEAT_SECONDS = 3.0
 WATCH_SECONDS = 30.0
 IMAP_SECONDS = 60.0
 LISTEN_AGAIN_SECONDS = 15.0
-FORGET_EVERY = 1200
-"""Beats between looking for counts that are out of date."""
+TIDY_SECONDS = 1800.0
+SEAL_AT_ONCE = 2000
+SEAL_SECONDS = 0.3
+"""Between looks at what waits to be sealed: the log is at most a second behind."""
+
+WOKEN = {
+    "request": ("request",),
+    "outbox": ("letters", "digests"),
+    "renewal": ("renewals",),
+}
+"""Which loops a NOTIFY wakes, by its payload."""
 
 Step = Callable[[], Awaitable[bool]]
 
@@ -73,11 +99,13 @@ class Worker:
     keys: Vault
     stop: asyncio.Event
     id: UUID = field(default_factory=uuid4)
-    beats: int = 0
+    objecting: str | None = None
+    journaled: datetime | None = None
     feeds: fetch.Session = field(init=False)
 
     async def run(self) -> None:
         """Work until `stop` is set."""
+        await self.forget_again()
         await self.beat()
         async with (
             self.road(LETTER_CONNECTIONS) as letters,
@@ -96,14 +124,22 @@ class Worker:
             loops.create_task(self.repeat(self.admit, wake["request"], LOOK_SECONDS))
             loops.create_task(self.deliver(to_people))
             loops.create_task(self.deliver(to_readers))
-            loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
+            for _ in range(FEEDS_AT_ONCE):
+                loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
             loops.create_task(self.repeat(self.watch, asyncio.Event(), WATCH_SECONDS))
+            loops.create_task(self.repeat(self.tidy, asyncio.Event(), TIDY_SECONDS))
             loops.create_task(self.take_returns())
             if self.settings.bounce_imap is not None:
                 loops.create_task(self.repeat(self.read_mailbox, asyncio.Event(), IMAP_SECONDS))
+            loops.create_task(self.repeat(self.renew, wake["renewals"], RENEW_SECONDS))
+            loops.create_task(self.repeat(self.journal, asyncio.Event(), JOURNAL_SECONDS))
+            loops.create_task(self.repeat(self.forget_again, asyncio.Event(), SWEEP_SECONDS))
+            loops.create_task(self.repeat(self.sweep, asyncio.Event(), SWEEP_SECONDS))
+            loops.create_task(self.repeat(self.seal, asyncio.Event(), SEAL_SECONDS))
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self.pool.acquire() as conn:
                 await outbox.bury(conn, self.id)
+                await keys.bury(conn, self.id)
 
     def road(self, connections: int) -> smtp.Road:
         return smtp.Road(self.settings.smtp, connections, name=self.settings.domain)
@@ -168,7 +204,7 @@ class Worker:
     @asynccontextmanager
     async def woken(self) -> AsyncIterator[dict[str, asyncio.Event]]:
         """Events that NOTIFY sets; listening starts anew when its connection is lost."""
-        wake = {name: asyncio.Event() for name in ("request", "letters", "digests")}
+        wake = {name: asyncio.Event() for name in ("request", "letters", "digests", "renewals")}
         listening = asyncio.create_task(self.listen(wake))
         try:
             yield wake
@@ -179,7 +215,7 @@ class Worker:
 
     async def listen(self, wake: dict[str, asyncio.Event]) -> None:
         def heard(*notification: object) -> None:
-            for name in ("request",) if notification[-1] == "request" else ("letters", "digests"):
+            for name in WOKEN.get(str(notification[-1]), ()):
                 wake[name].set()
 
         while True:
@@ -201,20 +237,70 @@ class Worker:
         return taken == ADMIT_AT_ONCE
 
     async def poll(self) -> bool:
+        """One feed at a time in each loop, so that a slow server holds up nobody else's."""
         async with self.pool.acquire() as conn, conn.transaction():
-            due = await feeds.due(conn, FEEDS_AT_ONCE)
-        await asyncio.gather(*(self.poll_one(feed) for feed in due))
-        return len(due) == FEEDS_AT_ONCE
+            due = await feeds.due(conn, 1)
+        for feed in due:
+            fetched = await self.unless_stopped(fetch.fetch(self.feeds, feed))
+            if fetched is None:
+                return False  # its lease ends, and then it is due again
+            async with self.pool.acquire() as conn, conn.transaction():
+                stored = await feeds.store(conn, feed, fetched)
+            tell(feed, fetched, stored)
+        return bool(due)
 
-    async def poll_one(self, feed: Feed) -> None:
-        fetched = await fetch.fetch(self.feeds, feed)
+    async def unless_stopped(self, fetching: Coroutine[Any, Any, Fetched]) -> Fetched | None:
+        """A worker that is to stop does not wait for somebody else's server."""
+        stopped, fetched = asyncio.create_task(self.stop.wait()), asyncio.create_task(fetching)
+        try:
+            await asyncio.wait((stopped, fetched), return_when=asyncio.FIRST_COMPLETED)
+            return fetched.result() if fetched.done() else None
+        finally:
+            stopped.cancel()
+            fetched.cancel()
+            await asyncio.gather(stopped, fetched, return_exceptions=True)
+
+    async def renew(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():
-            await feeds.store(conn, feed, fetched)
+            asked = await renewals.ask(conn, RENEW_AT_ONCE)
+        async with self.pool.acquire() as conn, conn.transaction():
+            ended = await renewals.end(conn, self.keys, RENEW_AT_ONCE)
+        return bool(asked or ended == RENEW_AT_ONCE)
+
+    async def seal(self) -> bool:
+        """Seal, commit, then sign; or say why not, which stops all sealers but nothing else."""
+        keep = Keep(self.settings.data_dir)
+        try:
+            async with self.pool.acquire() as conn:
+                async with conn.transaction():
+                    sealed = await consent_log.seal(conn, self.keys, keep, SEAL_AT_ONCE, self.id)
+                async with conn.transaction():
+                    await consent_log.sign(conn, self.keys, keep, self.id)
+        except (Broken, Unavailable) as error:
+            await self.object(str(error))
+            return False
+        await self.object(None)
+        return sealed == SEAL_AT_ONCE
+
+    async def object(self, sentence: str | None) -> None:
+        if sentence != self.objecting:
+            log.error("%s", sentence or "The consent log is in order again.")
+        if sentence or self.objecting:
+            async with self.pool.acquire() as conn, conn.transaction():
+                await consent_log.object_(conn, self.id, sentence)
+        self.objecting = sentence
 
     async def watch(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():
             for alarm in await bounces.watch(conn, self.keys):
                 log.warning("%s", alarm)
+        return False
+
+    async def tidy(self) -> bool:
+        """Forgive whose mails arrive again; forget what was kept of bounces long enough."""
+        async with self.pool.acquire() as conn, conn.transaction():
+            await bounces.forgive(conn)
+            await bounces.forget_old(conn)
         return False
 
     # what comes back
@@ -263,14 +349,44 @@ class Worker:
     async def beat(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():
             await outbox.beat(conn, self.id)
+            await keys.beat(conn, self.keys, self.id, "worker")
             await digests.finish_done(conn)
             await providers.forget_wide(conn, self.settings.smtp_connections * smtp.DEPTH)
-            if self.beats % FORGET_EVERY == 0:
-                await limits.forget_old(conn)
-                await bounces.forgive(conn)
-                await bounces.forget_old(conn)
-        self.beats += 1
         return False
+
+    async def forget_again(self) -> bool:
+        """Whom the journal names and a restored backup has brought back."""
+        for batch in erasures.batches(erasures.file(self.settings.data_dir)):
+            async with self.pool.acquire() as conn, conn.transaction():
+                gone = await erasures.replay(conn, self.keys, batch, actor=SYSTEM)
+            if gone:
+                log.warning("%d people were erased again: a backup had them back", len(gone))
+        return False
+
+    async def journal(self) -> bool:
+        async with self.pool.acquire() as conn:
+            self.journaled = await erasures.keep_up(conn, self.settings.data_dir, self.journaled)
+        return False
+
+    async def sweep(self) -> bool:
+        """One batch of what has had its time."""
+        async with self.pool.acquire() as conn, conn.transaction():
+            gone = await retention.sweep(conn, self.keys, retention.terms(self.settings))
+        if gone:
+            log.info("deleted what has had its time: %s", gone)
+        return bool(gone)
+
+
+def tell(feed: Feed, fetched: Fetched, stored: Stored) -> None:
+    """What somebody should look at goes to the log, too."""
+    if isinstance(fetched, Failed | Gone):
+        log.warning("feed %d could not be read; `mailer feed list` says why", feed.id)
+    if stored.held:
+        log.warning(
+            "feed %d brought %d articles at once; they wait for `mailer feed release` or `dismiss`",
+            feed.id,
+            stored.held,
+        )
 
 
 @asynccontextmanager

@@ -1,9 +1,11 @@
 -- name: take_turn -> mailer.consent.Turn
 -- The row's lock orders the events of one subject; clock_timestamp(), because it is read once the
--- lock is held, so that time never runs backwards along a chain.
-update subject set seq = subject.seq + 1
+-- lock is held. Time never runs backwards along a chain, though a clock may.
+update subject
+set seq = subject.seq + 1,
+    latest = greatest(clock_timestamp(), latest + interval '1 microsecond')
 where id = $1
-returning (select origin from house), seq, head as prev, clock_timestamp() as at;
+returning (select origin from house), seq, head as prev, latest as at;
 
 -- name: append
 with appended as (
@@ -14,14 +16,20 @@ with appended as (
 update subject set head = $5 where id = $2;
 
 -- name: of_subject -> mailer.consent.Stored
-select id, subject, seq, prev, commitment, at, type, newsletter, notice, body
+select id, subject, seq, prev, commitment, at, type, newsletter, notice, body, leaf
 from consent_event
 where subject = $1
 order by seq;
 
+-- name: of_type -> mailer.consent.Stored
+select id, subject, seq, prev, commitment, at, type, newsletter, notice, body, leaf
+from consent_event
+where subject = $1 and type = $2 and body is not null
+order by seq;
+
 -- name: matching -> mailer.consent.Matching
 select e.id, e.subject, e.seq, e.prev, e.commitment, e.at, e.type, e.newsletter, e.notice, e.body,
-       s.dek, p.address
+       e.leaf, s.dek, p.address
 from consent_event e
 join subject s on s.id = e.subject
 left join subscriber p on p.id = e.subject
@@ -29,15 +37,17 @@ where e.body is not null
   and s.dek is not null
   and ($1::text is null or e.newsletter = $1)
   and ($2::text is null or e.type = $2)
-  and ($3::timestamptz is null or e.at >= $3)
-  and ($4::timestamptz is null or e.at < $4)
+  and ($3::text is null or e.notice = $3)
+  and ($4::timestamptz is null or e.at >= $4)
+  and ($5::timestamptz is null or e.at < $5)
 order by e.at, e.id;
 
 -- name: chains -> mailer.consent.Row
 select e.id, e.subject, e.seq, e.prev, e.commitment, e.at, e.type, e.newsletter, e.notice, e.body,
-       s.dek, s.seq as last_seq, s.head
+       e.leaf, s.dek, s.seq as last_seq, s.head, n.sha256 as notice_sha256
 from consent_event e
 join subject s on s.id = e.subject
+left join notice n on n.id = e.notice
 order by e.subject, e.seq;
 
 -- name: headless -> mailer.consent.Headless

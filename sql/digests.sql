@@ -16,6 +16,8 @@ with chosen as (
     from article a
     where a.newsletter = $2
       and not a.known
+      and not a.held
+      and a.withdrawn_at is null
       and not exists (
           select from digest_article l
           where l.newsletter = $2 and l.cadence = $3 and l.article = a.id
@@ -49,7 +51,8 @@ order by d.id desc;
 
 -- name: contents -> mailer.articles.Article
 select a.id, a.newsletter, a.feed, a.external_id, a.language, a.title, a.url, a.summary,
-       a.published_at, a.seen_at, a.known
+       a.published_at, a.seen_at, a.known, a.work, a.image_url, a.image_alt, a.bundle_url,
+       a.bundle_type, a.bundle_size, a.categories, a.related, a.revised_at, a.withdrawn_at, a.held
 from digest_article l
 join article a on a.id = l.article
 where l.digest = $1

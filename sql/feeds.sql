@@ -1,20 +1,34 @@
 -- name: add -> mailer.feeds.Feed
-insert into feed (newsletter, url, language) values ($1, $2, $3)
+insert into feed (newsletter, url, language, id_host) values ($1, $2, $3, $4)
 on conflict (newsletter, url) do nothing
 returning id, newsletter, url, title, language, etag, last_modified, polled_at, due_at, failures,
-          problem, gone, created_at;
+          problem, gone, created_at, id_host;
 
--- name: all -> mailer.feeds.Feed
+-- name: all -> mailer.feeds.Standing
+-- `rhythm`: the mean time between its latest articles, by their dates where they have one.
 select f.id, f.newsletter, f.url, f.title, f.language, f.etag, f.last_modified, f.polled_at,
-       f.due_at, f.failures, f.problem, f.gone, f.created_at
+       f.due_at, f.failures, f.problem, f.gone, f.created_at, f.id_host,
+       (select count(*) from article a where a.feed = f.id and a.held) as held,
+       now() - coalesce(latest.at, f.created_at) as quiet,
+       latest.rhythm
 from feed f
 join newsletter n on n.id = f.newsletter
+cross join lateral (
+    select max(t.at) as at, (max(t.at) - min(t.at)) / nullif(count(*) - 1, 0) as rhythm
+    from (
+        select least(a.published_at, a.seen_at) as at
+        from article a
+        where a.feed = f.id
+        order by a.id desc
+        limit 20
+    ) t
+) latest
 where $1::text is null or n.slug = $1
 order by f.id;
 
 -- name: find -> mailer.feeds.Feed
 select id, newsletter, url, title, language, etag, last_modified, polled_at, due_at, failures,
-       problem, gone, created_at
+       problem, gone, created_at, id_host
 from feed
 where id = $1;
 
@@ -32,12 +46,12 @@ where id in (
     for update skip locked
 )
 returning id, newsletter, url, title, language, etag, last_modified, polled_at, due_at, failures,
-          problem, gone, created_at;
+          problem, gone, created_at, id_host;
 
 -- name: lock -> mailer.feeds.Feed
 -- Two fetches of one feed are stored one after the other.
 select id, newsletter, url, title, language, etag, last_modified, polled_at, due_at, failures,
-       problem, gone, created_at
+       problem, gone, created_at, id_host
 from feed
 where id = $1
 for update;
@@ -47,7 +61,8 @@ for update;
 -- feed of the newsletter has already is not taken over.
 update feed f
 set title = coalesce($2, f.title), language = coalesce(f.language, $3), etag = $4,
-    last_modified = $5, polled_at = now(), due_at = now() + $7::interval * (1 + random() / 10),
+    last_modified = $5, polled_at = now(), pause = $7,
+    due_at = now() + $7::interval * (1 + random() / 10),
     failures = 0, problem = null, gone = false,
     url = case
         when exists (select from feed o where o.newsletter = f.newsletter and o.url = $6) then f.url
@@ -57,8 +72,8 @@ where f.id = $1;
 
 -- name: unchanged
 update feed f
-set polled_at = now(), due_at = now() + $3::interval * (1 + random() / 10), failures = 0,
-    problem = null, gone = false,
+set polled_at = now(), failures = 0, problem = null, gone = false,
+    due_at = now() + coalesce(f.pause, $3::interval) * (1 + random() / 10),
     url = case
         when exists (select from feed o where o.newsletter = f.newsletter and o.url = $2) then f.url
         else coalesce($2, f.url)

@@ -85,8 +85,10 @@ with held as materialized (
 )
 select o.id, o.batch, o.kind, o.digest, o.message, o.attempts, o.attested, o.subscription,
        now() - o.created_at as age, held.replaced,
-       s.newsletter, s.language, s.notice, s.handle, s.asked_at,
-       p.id as subscriber, p.handle as subscriber_handle, k.dek, p.address
+       s.newsletter, coalesce(c.language, s.language) as language, s.notice,
+       coalesce(c.handle, s.handle) as handle, coalesce(c.asked_at, s.asked_at) as asked_at,
+       p.id as subscriber, p.handle as subscriber_handle, k.dek,
+       coalesce(c.address, p.address) as address
 from (
     select * from outbox
     where batch = any ($1::bigint[]) and state = 'waiting'
@@ -97,19 +99,44 @@ join held on held.id = o.batch
 join subscription s on s.id = o.subscription
 join subscriber p on p.id = s.subscriber
 join subject k on k.id = p.id
+left join address_change c on c.subscriber = p.id and o.kind = 'address'
 order by o.id;
 
--- name: still_wanted
--- The last look before the wire: `wanted` of those that the worker holds and may send now. A
--- confirmation is wanted while its subscription is pending, everything else while it is confirmed.
+-- name: turn
+-- Both sides of the wire in one round trip: what came back is settled, and what is to go is looked
+-- at a last time.
+--
+-- Settled ($4 to $6): what was sent was sent, whoever holds it by now; said twice, it changes nothing.
+--
+-- Looked at ($2, $3): `wanted` of those that the worker holds and may send now. A confirmation is
+-- wanted while its subscription is pending; "is this your new address?" while that is asked, unless
+-- too many have asked to have their mail there; everything else while it is confirmed.
+with settled as (
+    update outbox o
+    set state = said.state, reply = said.reply, settled_at = now(),
+        attempts = o.attempts + case said.state when 'dropped' then 0 else 1 end
+    from unnest($4::bigint[], $5::text[], $6::text[]) as said (id, state, reply)
+    where o.id = said.id
+      and (o.state = 'waiting' or said.state = 'sent' and o.state <> 'sent')
+)
 select o.id,
-       s.state = case o.kind when 'confirm' then 'pending' else 'confirmed' end
+       p.restricted_at is null
+           and case o.kind
+                   when 'address' then c.expires_at > now() and c.confirmed_at is null and (
+                       select count(*) <= 3 from address_change n
+                       where n.lookup = c.lookup and n.asked_at > now() - interval '1 day'
+                   )
+                   when 'confirm' then s.state = 'pending'
+                   else s.state = 'confirmed'
+               end is true
            and (o.digest is null or s.paused_until is null or s.paused_until <= now())
            and not exists (select from suppression x where x.hash = asked.hash) as wanted
 from unnest($2::bigint[], $3::bytea[]) as asked (id, hash)
 join outbox o on o.id = asked.id and o.state = 'waiting'
 join batch b on b.id = o.batch and b.worker = $1
 join subscription s on s.id = o.subscription
+join subscriber p on p.id = s.subscriber
+left join address_change c on c.subscriber = p.id and o.kind = 'address'
 left join digest d on d.id = o.digest
 where o.digest is null or d.state = 'sending';
 
@@ -121,13 +148,15 @@ update outbox set attested = true where id = $1;
 update outbox set state = 'dropped', settled_at = now()
 where subscription = $1 and state = 'waiting';
 
--- name: settle
--- What was sent was sent, whoever holds it by now.
-update outbox o
-set state = said.state, reply = said.reply, settled_at = now(),
-    attempts = o.attempts + case said.state when 'dropped' then 0 else 1 end
-from unnest($1::bigint[], $2::text[], $3::text[]) as said (id, state, reply)
-where o.id = said.id and (o.state = 'waiting' or said.state = 'sent');
+-- name: drop_changes
+update outbox o set state = 'dropped', settled_at = now()
+from subscription s
+where o.subscription = s.id and s.subscriber = $1 and o.kind = 'address' and o.state = 'waiting';
+
+-- name: drop_renewals
+update outbox o set state = 'dropped', settled_at = now()
+from subscription s
+where o.subscription = s.id and s.newsletter = $1 and o.kind = 'renew' and o.state = 'waiting';
 
 -- name: move
 -- To a batch of their own, due after $4 or when provider $5 takes more; at the cost of $6 attempts.
@@ -226,6 +255,7 @@ where d.id = $1;
 
 -- name: forget_settled
 -- Mails of letters and digests that were done with so many days ago; the digests keep their totals.
+-- But not letters that a running renewal asks with: who never got one does not lapse.
 with old as (
     (
         select o.id
@@ -241,6 +271,12 @@ with old as (
         where digest is null and state <> 'waiting'
           and created_at < now() - make_interval(days => $1)
           and settled_at < now() - make_interval(days => $1)
+          and not exists (
+              select from renewal_asked a
+              join renewal r on r.id = a.renewal
+              where outbox.kind = 'renew' and a.subscription = outbox.subscription
+                and r.ended_at is null
+          )
         limit $2
     )
     limit $2

@@ -17,12 +17,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
+import hypothesis
 import pytest
 from playwright.async_api import Browser, async_playwright
 
 from mailer import config, db, embedded, migrate, resources, subjects
 from mailer.config import Settings, Source
 from mailer.db import Connection, Pool
+from mailer.log.keep import Keep
 from mailer.vault import Vault, new_master
 
 GIVEN = "MAILER_TEST_DATABASE_URL"
@@ -44,6 +46,10 @@ FLAGS = [
 
 left_out = pytest.StashKey[int]()
 counter = itertools.count()
+
+
+hypothesis.settings.register_profile("patient", deadline=None)  # a loaded day is no failure
+hypothesis.settings.load_profile("patient")
 
 
 # the run: its folder, and whether there is a browser
@@ -192,6 +198,12 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
         "MAILER_CONTROLLER": "Example Rights Watch, 1 Example Street, Example City",
     }
     return config.read(Source(given), tmp_path, dev=False)
+
+
+@pytest.fixture
+def keep(tmp_path: Path) -> Keep:
+    """Where this machine keeps checkpoints of the log."""
+    return Keep(tmp_path)
 
 
 @pytest.fixture

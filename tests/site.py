@@ -1,5 +1,6 @@
 """The site as a visitor meets it: the real app on a real socket."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,7 +24,12 @@ SITE = "https://site.example.org"
 
 def settings(**given: str) -> Settings:
     texts = {"MAILER_BASE_URL": "http://news.example.org", "MAILER_CONFIRM_HOURS": str(HOURS)}
-    return config.read(Source({**texts, **given}), Path("/nowhere"), dev=True)
+    return config.read(Source({**texts, **given}), folder(), dev=True)
+
+
+def folder() -> Path:
+    """MAILER_DATA_DIR of every site of this run."""
+    return Path(os.environ["MAILER_TEST_FOLDER"]) / "data"
 
 
 @asynccontextmanager

@@ -5,12 +5,26 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mailer import articles, newsletters
-from mailer.articles import Article, Attachment, Draft, Enclosed, clean, from_json
+from mailer import articles, feeds, newsletters
+from mailer.articles import (
+    Article,
+    Attachment,
+    Bundle,
+    Draft,
+    Enclosed,
+    Image,
+    Related,
+    clean,
+    from_json,
+    from_object,
+)
 from mailer.articles.cleaning import address, cut_markup, language, media_type, words
+from mailer.articles.given import FIELDS
 from mailer.db import Connection
-from mailer.errors import Invalid
+from mailer.errors import Conflict, Invalid, Several
 from mailer.newsletters import Newsletter
 
 BASE = "https://example.org/news/17"
@@ -27,7 +41,8 @@ async def weekly(conn: Connection) -> Newsletter:
 async def kept(conn: Connection) -> list[Article]:
     columns = (
         "id, newsletter, feed, external_id, language, title, url, summary, published_at, "
-        "seen_at, known"
+        "seen_at, known, work, image_url, image_alt, bundle_url, bundle_type, bundle_size, "
+        "categories, related, revised_at, withdrawn_at, held"
     )
     return [
         Article(**row) for row in await conn.fetch(f"select {columns} from article order by id")
@@ -91,6 +106,100 @@ async def test_newsletters_do_not_share_ids(conn: Connection, weekly: Newsletter
     daily = await newsletters.add(conn, "daily", {"en": "Daily"}, fallback="en")
     assert (await articles.add(conn, weekly.id, DRAFT)).new
     assert (await articles.add(conn, daily.id, DRAFT)).new
+
+
+async def test_everything_an_article_has_is_kept(conn: Connection, weekly: Newsletter) -> None:
+    whole = replace(
+        DRAFT,
+        work="ruling",
+        image=Image("https://example.org/court.jpg", "The court"),
+        bundle=Bundle("https://example.org/all.zip", "application/zip", 5),
+        categories=("courts", "prisons"),
+        related=(Related("Earlier", "https://example.org/16"),),
+    )
+    await articles.add(conn, weekly.id, whole)
+    (article,) = await kept(conn)
+    assert (article.work, article.image_url, article.image_alt) == (
+        "ruling",
+        "https://example.org/court.jpg",
+        "The court",
+    )
+    assert (article.bundle_url, article.bundle_type, article.bundle_size) == (
+        "https://example.org/all.zip",
+        "application/zip",
+        5,
+    )
+    assert article.categories == ["courts", "prisons"]
+    assert article.related == [{"title": "Earlier", "url": "https://example.org/16"}]
+    assert not (await articles.add(conn, weekly.id, whole)).changed
+    for change in (
+        {"image": None},
+        {"bundle": Bundle("https://example.org/all.zip")},
+        {"categories": ("prisons", "courts")},
+        {"related": ()},
+        {"attachments": ()},
+        {"work": None},
+    ):
+        assert (await articles.add(conn, weekly.id, replace(whole, **change))).changed, change
+
+
+async def test_a_correction_says_when(conn: Connection, weekly: Newsletter) -> None:
+    await articles.add(conn, weekly.id, DRAFT)
+    await articles.add(conn, weekly.id, DRAFT)
+    assert (await kept(conn))[0].revised_at is None
+    await articles.add(conn, weekly.id, replace(DRAFT, attachments=()))
+    revised = (await kept(conn))[0].revised_at
+    assert revised is not None
+    await articles.add(conn, weekly.id, replace(DRAFT, title="Changed", attachments=()))
+    again = (await kept(conn))[0].revised_at
+    assert again is not None
+    assert again > revised
+
+
+async def test_translations_share_a_work_and_no_language_has_it_twice(
+    conn: Connection, weekly: Newsletter
+) -> None:
+    english, russian = (
+        replace(DRAFT, external_id=f"17-{tag}", language=tag, work="17") for tag in ("en", "ru")
+    )
+    for draft in (english, russian, english):
+        await articles.add(conn, weekly.id, draft)
+    assert [(a.work, a.language) for a in await kept(conn)] == [("17", "en"), ("17", "ru")]
+    with pytest.raises(Conflict) as refused:
+        await articles.add(conn, weekly.id, replace(english, external_id="18", language="en-GB"))
+    assert refused.value.field == "work"
+    await articles.add(conn, weekly.id, replace(english, withdrawn=True))
+    assert (await articles.add(conn, weekly.id, replace(english, external_id="18"))).new
+
+
+async def test_what_is_withdrawn_stays_so_until_it_is_said_otherwise(
+    conn: Connection, weekly: Newsletter
+) -> None:
+    async def withdrawn(draft: Draft) -> bool:
+        await articles.add(conn, weekly.id, draft)
+        return (await kept(conn))[0].withdrawn_at is not None
+
+    assert not await withdrawn(DRAFT)
+    assert await withdrawn(replace(DRAFT, withdrawn=True))
+    assert await withdrawn(replace(DRAFT, title="Changed"))
+    assert not await withdrawn(replace(DRAFT, withdrawn=False))
+    assert not (await articles.add(conn, weekly.id, replace(DRAFT, withdrawn=False))).changed
+
+
+async def test_a_feed_changes_only_what_it_brought(conn: Connection, weekly: Newsletter) -> None:
+    first, second = [
+        (await feeds.add(conn, weekly.id, f"https://example.org/{n}.xml")).id for n in (1, 2)
+    ]
+    await articles.add(conn, weekly.id, DRAFT, feed=first)
+    other = replace(DRAFT, title="Told otherwise", attachments=())
+    assert not (await articles.add(conn, weekly.id, other, feed=second)).changed
+    assert (await articles.add(conn, weekly.id, other, feed=first)).changed
+    by_hand = replace(DRAFT, title="Told by a person")
+    assert (await articles.add(conn, weekly.id, by_hand)).changed
+    assert not (await articles.add(conn, weekly.id, other, feed=first)).changed
+    (article,) = await kept(conn)
+    assert (article.title, article.feed) == ("Told by a person", None)
+    assert len((await articles.attachments_of(conn, [article.id]))[article.id]) == 1
 
 
 @pytest.mark.parametrize(
@@ -225,6 +334,12 @@ GIVEN = {
     "summary": '<p onclick=x>See <a href="../annex">annex</a></p>',
     "published_at": "2026-03-01T12:00:00+03:00",
     "attachments": [{"name": "Приказ №660.pdf", "url": "https://example.org/660.pdf", "size": 1}],
+    "work": "17",
+    "image": {"url": "https://example.org/court.jpg", "alt": "The\ncourt"},
+    "download_all": {"url": "https://example.org/all.zip", "type": "application/zip"},
+    "categories": ["courts", "prisons", "courts"],
+    "related": [{"title": "Earlier", "url": "https://example.org/16"}],
+    "withdrawn": False,
 }
 
 
@@ -236,6 +351,12 @@ def test_json_becomes_a_clean_draft() -> None:
     assert draft.attachments == (
         Enclosed("Приказ №660.pdf", "https://example.org/660.pdf", None, 1, None),
     )
+    assert draft.work == "17"
+    assert draft.image == Image("https://example.org/court.jpg", "The court")
+    assert draft.bundle == Bundle("https://example.org/all.zip", "application/zip", None)
+    assert draft.categories == ("courts", "prisons")
+    assert draft.related == (Related("Earlier", "https://example.org/16"),)
+    assert draft.withdrawn is False
 
 
 def test_only_id_language_and_title_are_needed() -> None:
@@ -278,6 +399,26 @@ def test_a_title_in_plain_text_stays_as_it_is() -> None:
         ({"attachments": [{"name": "x", "url": BASE, "type": "pdf"}]}, "attachments[0].type"),
         ({"attachments": [{"name": "x", "url": BASE, "kind": "y"}]}, "attachments[0].kind"),
         ({"titel": "x"}, "titel"),
+        ({"attachments": ["x"]}, "attachments[0]"),
+        ({"work": 17}, "work"),
+        ({"work": "a\nb"}, "work"),
+        ({"image": BASE}, "image"),
+        ({"image": {"url": BASE}}, "image.alt"),
+        ({"image": {"url": BASE, "alt": "x" * 1_001}}, "image.alt"),
+        ({"image": {"url": "x", "alt": ""}}, "image.url"),
+        ({"image": {"url": BASE, "alt": "", "width": 5}}, "image.width"),
+        ({"download_all": [BASE]}, "download_all"),
+        ({"download_all": {"url": "/x"}}, "download_all.url"),
+        ({"download_all": {"url": BASE, "size": 1.5}}, "download_all.size"),
+        ({"download_all": {"url": BASE, "type": "zip"}}, "download_all.type"),
+        ({"categories": "courts"}, "categories"),
+        ({"categories": ["courts", 5]}, "categories[1]"),
+        ({"categories": ["x" * 101]}, "categories[0]"),
+        ({"categories": ["x"] * 51}, "categories"),
+        ({"related": [{"title": "x"}]}, "related[0].url"),
+        ({"related": [{"url": BASE}]}, "related[0].title"),
+        ({"related": [{"title": "x", "url": BASE}] * 21}, "related"),
+        ({"withdrawn": "yes"}, "withdrawn"),
     ],
 )
 def test_what_is_wrong_is_named(change: dict[str, object], field: str) -> None:
@@ -285,6 +426,47 @@ def test_what_is_wrong_is_named(change: dict[str, object], field: str) -> None:
         from_json(json.dumps({**GIVEN, **change}))
     assert refused.value.field == field
     assert str(refused.value).endswith(".")
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    wrong = {**GIVEN, "title": "", "url": "/17", "attachments": [{"name": "x"}, {"url": BASE}]}
+    with pytest.raises(Several) as refused:
+        from_json(json.dumps(wrong))
+    assert {invalid.field for invalid in refused.value.each} == {
+        "title",
+        "url",
+        "attachments[0].url",
+        "attachments[1].name",
+    }
+    for invalid in refused.value.each:
+        assert str(invalid) in str(refused.value)
+
+
+KEYS = sorted({*FIELDS, "name", "alt", "type", "size", "x"})
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(BASE)
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(given=st.dictionaries(st.sampled_from(FIELDS), ANYTHING))
+def test_whatever_is_given_becomes_a_draft_or_is_refused_by_name(given: dict[str, object]) -> None:
+    whole = {"external_id": "17", "language": "en", "title": "T", **given}
+    refused = None
+    try:
+        draft = from_object(whole)
+    except Invalid as invalid:
+        refused = invalid
+    if refused is None:
+        assert draft.title
+        assert "\\x00" not in repr(draft)
+    else:
+        assert refused.field
+        assert str(refused).endswith(".")
 
 
 @pytest.mark.parametrize("source", ["", "{", "[]", "17", b"\xff", "[" * 100_000])

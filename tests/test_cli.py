@@ -1,5 +1,7 @@
 """The commands, each as a process of its own: what they print, and how they end."""
 
+import csv
+import hashlib
 import json
 import os
 import subprocess
@@ -7,13 +9,19 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pyrage  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
-from mailer import cli, vault
+from mailer import cli, feeds, subjects, vault
+from mailer.articles import Draft
 from mailer.cli import ROOMS
+from mailer.db import Connection
+from mailer.feeds import Document
+from tests import world
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 PYTHON = (sys.executable, "-m", "mailer")
+KEY = pyrage.x25519.Identity.generate()
 
 NOTICE = (
     "--wording", "Yes, write to me.", "--controller", "Example Rights Watch",
@@ -23,19 +31,26 @@ NOTICE = (
 
 
 @pytest.fixture
-def mailer(database_url: str, tmp_path: Path) -> Run:
+def secret() -> str:
+    return vault.new_master()
+
+
+@pytest.fixture
+def mailer(database_url: str, tmp_path: Path, secret: str) -> Run:
     """Run `mailer …` on this test's database."""
     environ = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(Path(cli.__file__).parents[2]),
         "MAILER_DATABASE_URL": database_url,
         "MAILER_DATA_DIR": str(tmp_path),
-        "MAILER_SECRET_KEY": vault.new_master(),
+        "MAILER_SECRET_KEY": secret,
     }
 
-    def run(*args: str, given: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *args: str, given: str = "", command: Sequence[str] = PYTHON, **more: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            (*PYTHON, *args), input=given, env={**environ, **more}, cwd=tmp_path,
+            (*command, *args), input=given, env={**environ, **more}, cwd=tmp_path,
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
@@ -89,6 +104,78 @@ def test_the_road_by_command_from_newsletter_to_preview(mailer: Run, tmp_path: P
     assert done(mailer("consent", "verify")).startswith("2 events")
 
 
+def test_articles_are_listed_and_withdrawn(mailer: Run) -> None:
+    set_up(mailer)
+    done(mailer("article", "add", "weekly", given=article()))
+    refused = mailer("article", "add", "weekly", given=article(title="", url="/660"))
+    assert refused.returncode == 1
+    assert "title is missing" in refused.stderr
+    assert "url must be a web address" in refused.stderr
+    done(mailer("article", "withdraw", "weekly", "660"))
+    (listed,) = json.loads(done(mailer("article", "list", "weekly", "--json")))
+    assert (listed["title"], listed["withdrawn_at"] is not None) == ("Order 660", True)
+    assert mailer("article", "withdraw", "weekly", "661").returncode == 1
+    assert mailer("digest", "create", "weekly").returncode == 1
+
+
+def test_a_token_is_shown_once(mailer: Run) -> None:
+    set_up(mailer)
+    made = mailer("token", "add", "cms", "--scope", "articles:write", "--newsletter", "weekly")
+    words = done(made).strip()
+    assert words.startswith("mailer_1_")
+    assert "not shown again" in made.stderr
+    assert words not in made.stderr
+    listed = done(mailer("token", "list", "--json"))
+    assert words.rpartition("_")[2] not in listed
+    assert json.loads(listed)[0]["newsletter"] == "weekly"
+    done(mailer("token", "revoke", "cms"))
+    assert mailer("token", "revoke", "cms").returncode == 1
+    assert mailer("token", "add", "cms", "--scope", "everything").returncode == 2
+
+
+async def test_an_editor_decides_on_a_flood_by_command(mailer: Run, conn: Connection) -> None:
+    set_up(mailer)
+    done(mailer("feed", "add", "weekly", "https://site.example.org/feed.xml"))
+    feed = await feeds.find(conn, 1)
+    await feeds.store(conn, feed, Document("News", "en", ()))
+    for first in (0, 20):
+        drafts = (Draft(str(n), f"Story {n}", None) for n in range(first, first + 12))
+        await feeds.store(conn, feed, Document("News", "en", tuple(drafts)))
+        waiting = json.loads(done(mailer("feed", "held", "1", "--json")))
+        assert len(waiting) == 12
+        (listed,) = json.loads(done(mailer("feed", "list", "--json")))
+        assert "mailer feed release 1" in listed["trouble"]
+        if first:
+            assert "12" in done(mailer("feed", "dismiss", "1"))
+        else:
+            assert "12" in done(mailer("feed", "release", "1"))
+    assert mailer("feed", "release", "1").returncode == 1
+    assert await conn.fetchval("select count(*) from article where not known") == 12
+
+
+def test_versions_of_a_notice_are_told_apart_and_readers_asked_to_renew(mailer: Run) -> None:
+    set_up(mailer)
+    old = json.loads(done(mailer("notice", "list", "--json")))[0]
+    newer = ("--wording", "Yes, write to me weekly.", *NOTICE[2:])
+    new = json.loads(done(mailer("notice", "add", "--language", "en", *newer, "--json")))
+    told = done(mailer("notice", "diff", old["id"], new["id"]))
+    assert told == "wording:\n  Yes, write to me{+ weekly+}.\n\n"
+    assert "They say the same" in done(mailer("notice", "diff", old["id"], old["id"]))
+    shown = json.loads(done(mailer("notice", "show", old["id"], "--json")))
+    assert (shown["current"], shown["confirmed"]) == (False, 0)
+    for args, status, said in (
+        (("weekly", "--until", "2020-01-01"), 1, "at least 7 days"),
+        (("weekly", "--until", "2099-01-01"), 1, "agreed to current words"),
+        (("weekly", "--stop"), 1, "No renewal of weekly is running"),
+        (("weekly",), 2, "--until"),
+        (("nosuch", "--until", "2099-01-01"), 1, "no newsletter nosuch"),
+    ):
+        refused = mailer("notice", "renew", *args)
+        assert refused.returncode == status
+        assert said in refused.stderr
+    assert json.loads(done(mailer("notice", "renewals", "--json"))) == []
+
+
 def test_people_are_imported_shown_suppressed_and_erased(mailer: Run, tmp_path: Path) -> None:
     set_up(mailer)
     file = tmp_path / "people.csv"
@@ -118,9 +205,68 @@ def test_an_export_with_addresses_wants_a_reason_and_is_recorded(
     assert out.stat().st_mode & 0o777 == 0o600
     types = [json.loads(line)["type"] for line in out.read_text().splitlines()]
     assert types == ["notice.published", "notice.published"]
-    exported = json.loads(done(mailer("consent", "export", "--format", "jsonl")).splitlines()[-1])
-    assert exported["type"] == "staff.exported"
-    assert exported["evidence"]["rows"] == 2
+    assert [path.name for path in tmp_path.glob("*consent*")] == ["consent.jsonl"]
+    again = done(mailer("consent", "export", "--format", "jsonl", "--type", "staff.exported"))
+    recorded = json.loads(again)
+    assert recorded["actor"].startswith("staff:")
+    said = recorded["evidence"]
+    assert said["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert (said["rows"], said["filter"]["type"], said["addresses"]) == (2, None, False)
+
+
+def test_an_export_of_something_mistyped_is_refused(mailer: Run) -> None:
+    set_up(mailer)
+    for options in (("--newsletter", "weakly"), ("--notice", "0" * 32), ("--encrypt-to", "age1x")):
+        refused = mailer("consent", "export", *options)
+        assert (refused.returncode, refused.stdout) == (1, ""), options
+        assert len(refused.stderr.splitlines()) == 1, options
+    assert mailer("consent", "export", "--type", "consent.confirmd").returncode == 2
+
+
+def test_an_export_that_fails_leaves_no_file_and_no_entry(mailer: Run, tmp_path: Path) -> None:
+    set_up(mailer)
+    refused = mailer("consent", "export", "--out", str(tmp_path / "nowhere" / "consent.csv"))
+    assert refused.returncode == 1
+    assert "nowhere/consent.csv can't be written: No such file" in refused.stderr
+    assert done(mailer("consent", "export", "--type", "staff.exported")).count("\n") == 1
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_disk_that_fills_is_said_and_leaves_nothing(
+    mailer: Run, tmp_path: Path, encrypted: bool
+) -> None:
+    set_up(mailer)
+    options = ("--encrypt-to", str(KEY.to_public())) if encrypted else ()
+    full = ("bash", "-c", 'ulimit -f 0; exec "$@"', "bash", *PYTHON)
+    out = tmp_path / "consent.csv"
+    refused = mailer("consent", "export", "--out", str(out), *options, command=full)
+    assert refused.returncode == 1
+    assert refused.stderr == f"{out} can't be written: File too large.\n"
+    assert list(tmp_path.glob("*consent.csv*")) == []
+    assert done(mailer("consent", "export", "--type", "staff.exported")).count("\n") == 1
+
+
+def test_an_encrypted_export_is_read_by_its_recipient_alone(mailer: Run, tmp_path: Path) -> None:
+    set_up(mailer)
+    out = tmp_path / "consent.csv.age"
+    done(mailer("consent", "export", "--out", str(out), "--encrypt-to", str(KEY.to_public())))
+    assert b"notice.published" not in out.read_bytes()
+    opened = pyrage.decrypt(out.read_bytes(), [KEY]).decode()
+    assert [row["type"] for row in csv.DictReader(opened.splitlines())] == ["notice.published"] * 2
+    shown = done(mailer("consent", "export", "--format", "jsonl", "--type", "staff.exported"))
+    assert json.loads(shown)["evidence"]["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+
+
+def test_what_was_exported_to_the_screen_is_recorded_by_its_hash(mailer: Run) -> None:
+    set_up(mailer)
+    shown = done(mailer("subscribers", "export", "--reason", "the board asks"))
+    assert shown == "email,newsletter,state,language,cadence,confirmed_at,left_at\n"  # read as text
+    said = json.loads(
+        done(mailer("consent", "export", "--format", "jsonl", "--type", "staff.exported"))
+    )["evidence"]
+    assert said["sha256"] == hashlib.sha256(shown.replace("\n", "\r\n").encode()).hexdigest()
+    assert (said["what"], said["reason"], said["addresses"]) == (
+        "subscribers", "the board asks", True)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -174,6 +320,61 @@ def test_check_names_each_thing_and_fails_for_what_is_missing(mailer: Run) -> No
     assert "ok    database" in finished.stdout
     assert "FAIL  MAILER_CONTROLLER: is not set" in finished.stdout
     assert "FAIL  mail server: MAILER_SMTP_URL is not set" in finished.stdout
+
+
+async def asked(conn: Connection, secret: str) -> None:
+    """A newsletter, its notices, and Anna, who has not answered yet."""
+    keys = await subjects.open_vault(conn, secret)
+    await world.ask(conn, keys, (await world.make(conn, keys)).wish(world.ANNA))
+
+
+async def test_a_proof_is_packed_verified_and_put_on_record(
+    mailer: Run, conn: Connection, secret: str, tmp_path: Path
+) -> None:
+    await asked(conn, secret)
+    pack = tmp_path / "anna.zip"
+    done(mailer("consent", "proof", world.ANNA, "--out", str(pack), "--reason", "a suit"))
+    assert pack.stat().st_mode & 0o777 == 0o600
+    key = done(mailer("consent", "key")).strip()
+    offline = {"MAILER_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
+    verified = mailer("consent", "verify", str(pack), "--key", key, "--json", **offline)
+    assert json.loads(done(verified)) == {"events": 1, "findings": []}
+    exported = json.loads(done(mailer("consent", "export", "--format", "jsonl")).splitlines()[-1])
+    assert exported["type"] == "staff.exported"
+    assert exported["evidence"]["sha256"] == hashlib.sha256(pack.read_bytes()).hexdigest()
+    assert exported["evidence"]["reason"] == "a suit"
+
+    pack.write_bytes(pack.read_bytes().replace(b"weekly", b"weakly", 1))
+    changed = mailer("consent", "verify", str(pack), **offline)
+    assert changed.returncode == 1
+    assert "no archive that can be read" in changed.stdout
+    assert "The pack is not as it was made" in changed.stderr
+
+
+async def test_a_checkpoint_that_somebody_kept_must_hold(
+    mailer: Run, conn: Connection, secret: str, tmp_path: Path
+) -> None:
+    await asked(conn, secret)
+    done(mailer("consent", "proof", world.ANNA, "--out", str(tmp_path / "anna.zip")))
+    kept = next((tmp_path / "log").glob("*.checkpoint"))
+    elsewhere = tmp_path / "kept.txt"
+    elsewhere.write_text(kept.read_text("utf-8"), "utf-8")
+    said = json.loads(done(mailer("consent", "verify", "--json", "--checkpoint", str(elsewhere))))
+    assert (said["entries"], said["waiting"], said["checkpoints"]) == (3, 1, 3)
+    assert (said["changed"], said["missing"], said["findings"]) == (0, 0, [])
+    elsewhere.write_text(kept.read_text("utf-8").replace("\n3\n", "\n4\n"), "utf-8")
+    refused = mailer("consent", "verify", "--checkpoint", str(elsewhere))
+    assert refused.returncode == 1
+    assert f"the checkpoint in {elsewhere} does not count" in refused.stdout
+    assert "1 findings" in refused.stderr
+
+
+def test_a_proof_of_nobody_is_refused(mailer: Run, tmp_path: Path) -> None:
+    set_up(mailer)
+    finished = mailer("consent", "proof", "anna@example.org", "--out", str(tmp_path / "x.zip"))
+    assert finished.returncode == 1
+    assert "Nobody with this address" in finished.stderr
+    assert not (tmp_path / "x.zip").exists()
 
 
 def test_a_key_that_was_made_signs_the_mails(mailer: Run) -> None:

@@ -1,11 +1,12 @@
 """Feeds: what a fetch means for the articles kept, and when to come again."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailer import articles, feeds, newsletters
+from mailer import articles, digests, feeds, newsletters
 from mailer.articles import Draft
 from mailer.db import Connection
 from mailer.errors import Conflict, Invalid, Unknown
@@ -66,7 +67,8 @@ async def wait_of(conn: Connection, feed: Feed) -> timedelta:
 async def test_a_feed_is_kept_and_due_at_once(conn: Connection, weekly: Newsletter) -> None:
     added = await feeds.add(conn, weekly.id, " https://example.org/feed.xml ", "RU")
     assert (added.url, added.language, added.polled_at) == (URL, "ru", None)
-    assert await feeds.all_(conn) == await feeds.all_(conn, "weekly") == [added]
+    assert [f.id for f in await feeds.all_(conn)] == [added.id]
+    assert [f.id for f in await feeds.all_(conn, "weekly")] == [added.id]
     assert await feeds.all_(conn, "other") == []
     (due,) = await feeds.due(conn, 10)
     assert due.id == added.id
@@ -139,6 +141,14 @@ async def test_a_feed_may_ask_for_longer_up_to_a_day(conn: Connection, feed: Fee
     assert await wait_of(conn, feed) <= timedelta(hours=26.4)
     await feeds.store(conn, feed, document(ttl=timedelta(minutes=5)))
     assert await wait_of(conn, feed) >= timedelta(hours=1)
+
+
+async def test_what_a_feed_asked_for_holds_when_nothing_changed(
+    conn: Connection, feed: Feed
+) -> None:
+    await feeds.store(conn, feed, document(ttl=timedelta(hours=3)))
+    await feeds.store(conn, feed, Unchanged())
+    assert timedelta(hours=3) <= await wait_of(conn, feed) <= timedelta(hours=3.3)
 
 
 async def test_failures_back_off_to_a_day_and_say_why(conn: Connection, feed: Feed) -> None:
@@ -321,6 +331,177 @@ async def test_a_renamed_and_moved_page_with_its_date_is_the_same(
     await feeds.store(conn, established, document(before))
     after = replace(before, title="A better title", url="https://example.org/better")
     assert await feeds.store(conn, established, document(after)) == Stored(0, 1)
+
+
+async def test_a_reused_id_is_a_new_article_without_dates_too(
+    conn: Connection, established: Feed
+) -> None:
+    for n in (1, 2, 3):
+        shown = item(n, external_id="latest", summary=f"<p>Of {n}.</p>")
+        await feeds.store(conn, established, document(shown))
+    assert await titles(conn, news=True) == ["Story 1", "Story 2", "Story 3"]
+
+
+async def test_a_renamed_and_moved_page_without_a_date_is_known_by_its_text(
+    conn: Connection, established: Feed
+) -> None:
+    before = item(1, external_id="tag:1", summary="<p>Today.</p>")
+    await feeds.store(conn, established, document(before))
+    after = replace(before, title="A better title", url="https://example.org/better")
+    assert await feeds.store(conn, established, document(after)) == Stored(0, 1)
+
+
+async def test_items_that_share_an_id_and_a_page_are_told_by_their_titles(
+    conn: Connection, established: Feed
+) -> None:
+    page = "https://example.org/notices"
+    shown = [item(n, external_id=page, url=page) for n in (3, 2, 1)]
+    for _ in range(2):
+        await feeds.store(conn, established, document(*shown))
+    assert await titles(conn) == ["Story 1", "Story 2", "Story 3"]
+
+
+async def test_random_ids_without_addresses_are_known_by_title_and_date(
+    conn: Connection, established: Feed
+) -> None:
+    for fetch in range(2):
+        shown = [
+            item(n, external_id=f"tag:{fetch}-{n}", url=None, published_at=MARCH) for n in (2, 1)
+        ]
+        await feeds.store(conn, established, document(*shown))
+    assert await titles(conn) == ["Story 1", "Story 2"]
+
+
+async def test_ids_stay_what_they_are_when_the_feed_moves_to_another_host(
+    conn: Connection, feed: Feed
+) -> None:
+    await feeds.store(conn, feed, document(moved="https://elsewhere.example.net/feed"))
+    moved = await feeds.find(conn, feed.id)
+    assert (moved.url, moved.id_host) == ("https://elsewhere.example.net/feed", "example.org")
+
+
+# floods
+
+
+def many(numbers: Iterable[int], **more: object) -> Document:
+    return document(*(item(n, **more) for n in sorted(numbers, reverse=True)))
+
+
+async def waiting(conn: Connection, feed: Feed) -> list[str]:
+    return [article.title for article in await articles.held(conn, feed.id)]
+
+
+async def test_many_new_items_at_once_wait_for_an_editor(
+    conn: Connection, established: Feed
+) -> None:
+    await feeds.store(conn, established, many(range(5)))
+    assert await feeds.store(conn, established, many(range(16))) == Stored(11, 0, held=11)
+    assert await waiting(conn, established) == [f"Story {n}" for n in range(5, 16)]
+    (standing,) = await feeds.all_(conn)
+    assert standing.held == 11
+    assert standing.trouble is not None
+    assert f"mailer feed release {established.id}" in standing.trouble
+    # What comes after them one by one is news as ever.
+    assert await feeds.store(conn, established, many(range(17))) == Stored(1, 0, held=0)
+
+
+async def test_ids_that_all_change_at_once_wait_though_they_are_few(
+    conn: Connection, established: Feed
+) -> None:
+    await feeds.store(conn, established, many(range(6)))
+    moved = many(range(6), url=None, published_at=None)
+    elsewhere = replace(
+        moved, drafts=tuple(replace(d, external_id=f"tag:{d.title}") for d in moved.drafts)
+    )
+    assert (await feeds.store(conn, established, elsewhere)).held == 6
+
+
+async def test_a_first_fetch_is_no_flood(conn: Connection, feed: Feed) -> None:
+    assert await feeds.store(conn, feed, many(range(50))) == Stored(50)
+
+
+async def test_what_an_editor_releases_is_news_and_teaches_what_is_usual(
+    conn: Connection, established: Feed
+) -> None:
+    async with conn.transaction():  # what came with one fetch was seen at one moment
+        await feeds.store(conn, established, many(range(12)))
+    assert await feeds.release(conn, established) == 12
+    assert await waiting(conn, established) == []
+    assert len(await titles(conn, news=True)) == 12
+    assert (await feeds.store(conn, established, many(range(12, 30)))).held == 0
+
+
+async def test_what_an_editor_dismisses_is_never_sent(conn: Connection, established: Feed) -> None:
+    await feeds.store(conn, established, many(range(12)))
+    assert await feeds.dismiss(conn, established) == 12
+    assert await waiting(conn, established) == await titles(conn, news=True) == []
+    assert await feeds.store(conn, established, many(range(12))) == Stored()
+    assert (await feeds.store(conn, established, many(range(12, 30)))).held == 18
+    with pytest.raises(Conflict):
+        await feeds.dismiss(conn, await feeds.add(conn, established.newsletter, f"{URL}?other"))
+
+
+async def test_who_gives_a_waiting_article_by_hand_has_decided(
+    conn: Connection, established: Feed
+) -> None:
+    await feeds.store(conn, established, many(range(12)))
+    await articles.add(conn, established.newsletter, item(3, language="en"))
+    assert len(await waiting(conn, established)) == 11
+    assert await conn.fetchval("select not held and not known from article where title = 'Story 3'")
+
+
+async def test_what_waited_when_its_feed_was_removed_is_never_sent(
+    conn: Connection, established: Feed
+) -> None:
+    await feeds.store(conn, established, many(range(12)))
+    await feeds.remove(conn, established)
+    assert await titles(conn, news=True) == []
+    assert await conn.fetchval("select count(*) from article where held") == 0
+
+
+async def test_what_waits_is_in_no_digest(
+    conn: Connection, established: Feed, weekly: Newsletter
+) -> None:
+    await feeds.store(conn, established, many(range(12)))
+    with pytest.raises(Conflict, match="Nothing new"):
+        await digests.create(conn, weekly, "weekly", by="staff:anna")
+    await feeds.release(conn, established)
+    digest = await digests.create(conn, weekly, "weekly", by="staff:anna")
+    assert len(await digests.contents(conn, digest)) == 12
+
+
+# silence
+
+
+async def test_a_feed_is_silent_when_it_is_long_quiet_for_its_habits(
+    conn: Connection, established: Feed
+) -> None:
+    async def trouble_after(days: int) -> str | None:
+        await conn.execute(
+            "update article set seen_at = now() - make_interval(days => $1), published_at = "
+            "now() - make_interval(days => $1 + 10 * (3 - id)::integer)",
+            days,
+        )
+        (standing,) = await feeds.all_(conn)
+        return standing.trouble
+
+    await feeds.store(conn, established, many(range(3)))
+    assert await trouble_after(49) is None  # one in ten days is its habit
+    said = await trouble_after(51)
+    assert said is not None
+    assert "51 days" in said
+    await feeds.store(conn, established, many(range(4)))
+    (standing,) = await feeds.all_(conn)
+    assert standing.trouble is None
+
+
+async def test_a_feed_that_never_had_anything_is_given_longer(
+    conn: Connection, established: Feed
+) -> None:
+    for days, silent in ((59, False), (61, True)):
+        await conn.execute("update feed set created_at = now() - make_interval(days => $1)", days)
+        (standing,) = await feeds.all_(conn)
+        assert standing.silent == silent
 
 
 async def test_long_ids_that_need_their_address_still_fit(

@@ -9,13 +9,17 @@ from datetime import UTC, datetime
 from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.utils import parseaddr
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailer import mime, tokens
+from mailer import config, letters, mime, tokens
+from mailer.config import Source
 from mailer.errors import Invalid
 from mailer.tokens import SLOTS
 
@@ -240,3 +244,93 @@ def test_a_reader_costs_a_join_of_bytes() -> None:
     for _ in range(100):
         made.cast(ANNA, MESSAGE, {"leave": TOKEN}, AT)
     assert (time.perf_counter() - started) / 100 < 0.001
+
+
+# a digest as it goes, byte by byte
+
+
+SUBJECTS = {
+    "english": "Rights Weekly",
+    "cyrillic": "Приказ №660: что изменилось для тех, кто ждёт решения суда, и куда теперь писать",
+    "arabic": "حقوق الإنسان هذا الأسبوع: قرار المحكمة رقم ٦٦٠ وما يعنيه لمن ينتظر",
+    "long": "word " * 40,
+}
+
+
+def digest(subject: str) -> bytes:
+    """With the longest links that a newsletter is likely to have."""
+    base = f"https://news.{'long-' * 10}name.example.org"
+    settings = config.read(
+        Source({"MAILER_BASE_URL": base, "MAILER_BOUNCE_DOMAIN": "bounces.example.org",
+                "MAILER_FROM": "Вестник <news@пример.рф>"}),
+        Path("/nowhere"),
+        dev=False,
+    )  # fmt: skip
+    newsletter: Any = SimpleNamespace(
+        slug="weekly", archived=True, fallback="en", title=lambda language: "Rights Weekly"
+    )
+    issue: Any = SimpleNamespace(number=3)
+    links = "".join(f"{'x' * n} {base}/u/{SLOTS['leave']} {base}/me/{SLOTS['manage']}\n"
+                    for n in range(80))  # fmt: skip
+    fields = letters.listed(settings, newsletter, issue, "en")
+    name, sender = letters.sent_by(settings, newsletter, "en")
+    return cast(Letter(subject, links, f"<p>{links}</p>", sender, name, fields), manage=OTHER)
+
+
+@pytest.mark.parametrize("subject", SUBJECTS.values(), ids=SUBJECTS)
+def test_a_digest_has_every_field_as_large_providers_want_it(subject: str) -> None:
+    raw = digest(subject)
+    found = read(raw)
+    assert found["Subject"] == subject
+    base = f"https://news.{'long-' * 10}name.example.org"
+    host = base.removeprefix("https://")
+    leave = f"<{base}/u/{TOKEN}>, <mailto:u+{TOKEN}@bounces.example.org?subject=unsubscribe>"
+    head = raw.partition(b"\r\n\r\n")[0].decode()
+    for line in (
+        f"To: <{ANNA}>",
+        "Date: Tue, 03 Mar 2026 21:05:00 +0000",
+        f"Message-ID: <{MESSAGE}@example.org>",
+        f"List-Id: <weekly.{host}>",
+        f"List-Unsubscribe: {leave}",
+        "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+        f"List-Help: <{base}/me/{OTHER}>",
+        f"List-Archive: <{base}/archive/weekly>",
+        f"Feedback-ID: 3:weekly:digest:{host}",
+        "Precedence: bulk",
+        "Content-Language: en",
+        "Auto-Submitted: auto-generated",
+        "X-Auto-Response-Suppress: All",
+        "MIME-Version: 1.0",
+    ):
+        assert head.split("\r\n").count(line) == 1, line
+    assert len(leave) > 150
+    names = [line.partition(":")[0] for line in head.split("\r\n") if line[:1] not in " \t"]
+    assert len(names) == len(set(names)) == 17
+    assert found["From"].addresses[0].addr_spec == "news@xn--e1afmkfd.xn--p1ai"
+    assert head.isascii()
+
+
+@pytest.mark.parametrize("subject", SUBJECTS.values(), ids=SUBJECTS)
+def test_every_token_of_a_digest_is_whole_and_every_line_short(subject: str) -> None:
+    raw = digest(subject)
+    assert b"\n" not in raw.replace(b"\r\n", b"")
+    assert b"\r" not in raw.replace(b"\r\n", b"")
+    head, _, content = raw.partition(b"\r\n\r\n")
+    assert all(len(line) <= 76 for line in content.split(b"\r\n"))
+    free = (b"List-", b"Message-ID", b"Feedback-ID", b"Content-Type")
+    assert all(len(line) <= 76 for line in head.split(b"\r\n") if not line.startswith(free))
+    assert all(len(line) <= 998 for line in head.split(b"\r\n"))
+    assert content.count(TOKEN.encode()) == content.count(OTHER.encode()) == 160
+    text, html = bodies(raw)
+    assert text.count(f"/u/{TOKEN} ") == html.count(f"/u/{TOKEN} ") == 80
+
+
+def test_what_smtp_relies_on_is_looked_at_when_a_mould_is_made() -> None:
+    for odd in (b"a\nb\r\n", b"a\r\n.b\r\n", b"a", b"\0\r\n"):
+        with pytest.raises(AssertionError):
+            mime.sound(mime.Mould([odd], "example.org"))
+
+
+def test_an_address_goes_in_the_form_that_was_checked() -> None:
+    with pytest.raises(Invalid, match="ASCII"):
+        cast(Letter(), to="anna@пример.рф")

@@ -23,7 +23,7 @@ from mailer.articles import Draft
 from mailer.db import Connection, Pool
 from mailer.digests import Digest, Edition
 from mailer.errors import Conflict, Unknown
-from mailer.outbox import Claimed
+from mailer.outbox import Claimed, Settled
 from mailer.vault import Vault
 from tests import world
 from tests.world import ANNA, BORIS, VERA, World
@@ -59,7 +59,11 @@ async def claimed(conn: Connection, worker: UUID | None = None) -> list[Claimed]
 
 
 async def wanted(conn: Connection, worker: UUID, mails: Sequence[Claimed]) -> Mapping[int, bool]:
-    return await outbox.still_wanted(conn, worker, {mail.id: bytes(32) for mail in mails})
+    return await outbox.turn(conn, worker, [], {mail.id: bytes(32) for mail in mails})
+
+
+async def settle(conn: Connection, *settled: tuple[int, Settled, str | None]) -> None:
+    await outbox.turn(conn, uuid4(), settled, {})
 
 
 async def progress(conn: Connection, digest: Digest) -> Mapping[str, int]:
@@ -127,7 +131,7 @@ async def test_the_mails_of_a_worker_that_fell_silent_are_free_again(
     assert await wanted(conn, silent, first) == {}
     await outbox.move(conn, silent, first[0].digest, [(first[0].id, "450")], attempts=1)
     assert {m.attempts for m in await outbox.mails(conn, [again[0].batch])} == {0}
-    await outbox.settle(conn, [(first[0].id, "sent", "250")])
+    await settle(conn, (first[0].id, "sent", "250"))
     assert len(await outbox.mails(conn, [again[0].batch])) == 2
 
 
@@ -188,7 +192,7 @@ async def test_a_mail_moved_on_waits_for_its_time_or_its_provider(
     delay = timedelta(minutes=5)
     await outbox.move(conn, worker, digest.id, [(first.id, "450")], delay=delay, attempts=1)
     await outbox.move(conn, worker, digest.id, [(second.id, None)], provider="google")
-    await outbox.settle(conn, [(third.id, "sent", None)])
+    await settle(conn, (third.id, "sent", None))
     await outbox.end(conn, worker, [third.batch])
     assert await claimed(conn, worker) == []
     taken = await outbox.claim_digests(conn, worker, 100, ["google"])
@@ -204,8 +208,8 @@ async def test_what_was_sent_stays_sent_whoever_held_it(conn: Connection, vault:
     digest = await approved(conn, weekly)
     worker = await working(conn)
     mail, refused, _ = await claimed(conn, worker)
-    await outbox.settle(conn, [(mail.id, "sent", "250 ok"), (refused.id, "failed", "550 no")])
-    await outbox.settle(conn, [(mail.id, "failed", "550 no"), (refused.id, "sent", "250 ok")])
+    await settle(conn, (mail.id, "sent", "250 ok"), (refused.id, "failed", "550 no"))
+    await settle(conn, (mail.id, "failed", "550 no"), (refused.id, "sent", "250 ok"))
     await outbox.move(conn, worker, digest.id, [(mail.id, "450")], attempts=1)
     assert await progress(conn, digest) == {"waiting": 1, "sent": 2, "failed": 0, "dropped": 0}
     await outbox.end(conn, worker, [mail.batch])
@@ -243,7 +247,7 @@ async def test_whoever_is_suppressed_or_pauses_is_not_wanted(
     hashes = {mail.id: bytes(32) for mail in mails} | {
         mails[0].id: vault.suppression(reached.normal)
     }
-    found = await outbox.still_wanted(conn, worker, hashes)
+    found = await outbox.turn(conn, worker, [], hashes)
     assert [found[mail.id] for mail in mails] == [False, False, True]
 
 
@@ -290,11 +294,11 @@ async def test_a_digest_is_sent_when_no_mail_waits(conn: Connection, vault: Vaul
     digest = await approved(conn, weekly)
     worker = await working(conn)
     first, *rest = await claimed(conn, worker)
-    await outbox.settle(conn, [(first.id, "sent", None)])
+    await settle(conn, (first.id, "sent", None))
     await outbox.end(conn, worker, [first.batch])
     assert await digests.finish_done(conn) == 0
     await claimed(conn, worker)
-    await outbox.settle(conn, [(mail.id, "sent", None) for mail in rest])
+    await settle(conn, *((mail.id, "sent", None) for mail in rest))
     await outbox.end(conn, worker, [first.batch])
     assert await digests.finish_done(conn) == 1
     assert (await digests.get(conn, digest.id)).state == "sent"
@@ -308,7 +312,7 @@ async def test_mails_are_forgotten_in_time_and_their_totals_never(
     digest = await approved(conn, weekly)
     worker = await working(conn)
     mails = await claimed(conn, worker)
-    await outbox.settle(conn, [(mail.id, "sent", None) for mail in mails])
+    await settle(conn, *((mail.id, "sent", None) for mail in mails))
     await outbox.end(conn, worker, [mails[0].batch])
     await digests.finish_done(conn)
     await conn.execute("update outbox set settled_at = now() where digest is null")

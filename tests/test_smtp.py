@@ -23,6 +23,7 @@ VERA = "вера@пример.рф"
 NEWS = "b+TOKEN@example.org"
 MAIL = b"Subject: Hello\r\n\r\nHow are you?\r\n"
 QUICK = Times(1, 1, 1, 1, 1)
+MOST = 4_000_000
 HANG = "hang"
 CLOSE = "close"
 
@@ -117,7 +118,7 @@ class Sink:
 @contextlib.asynccontextmanager
 async def running(sink: Sink, scheme: str = "smtp", login: str = "") -> AsyncIterator[Smtp]:
     implicit = sink.tls if scheme == "smtps" else None
-    server = await asyncio.start_server(sink.serve, "127.0.0.1", 0, ssl=implicit)
+    server = await asyncio.start_server(sink.serve, "127.0.0.1", 0, ssl=implicit, limit=MOST)
     port = server.sockets[0].getsockname()[1]
     try:
         yield config.smtp(f"{scheme}://{login}127.0.0.1:{port}")
@@ -224,10 +225,17 @@ async def test_no_more_connections_than_allowed() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["smtps", "smtp+starttls"])
-async def test_a_mail_goes_by_tls(scheme: str, tls: ssl.SSLContext) -> None:
-    sink = Sink(tls=tls)
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
+async def test_mails_go_by_tls(
+    scheme: str, extensions: tuple[str, ...], tls: ssl.SSLContext
+) -> None:
+    sink = Sink(tls=tls, extensions=extensions)
+    big = MAIL + b"A line of a long text.\r\n" * 50_000
     async with road(sink, scheme) as way:
-        assert (await way.send(MAIL, NEWS, ANNA)).kind == "sent"
+        both = await asyncio.gather(*(way.send(mail, NEWS, ANNA) for mail in (MAIL, big)))
+    assert [verdict.kind for verdict in both] == ["sent", "sent"]
+    assert [len(mail) for _, _, mail in sink.mails] == [len(MAIL), len(big)]
+    assert sink.connections == 1
     assert ("STARTTLS" in sink.lines) == (scheme == "smtp+starttls")
 
 

@@ -11,7 +11,8 @@ import mailer
 from mailer import db, resources
 from mailer.db import Connection, Statement
 
-FILES = sorted(resources("sql").glob("*.sql"))
+RUN_BY_HAND = "roles"
+FILES = sorted(path for path in resources("sql").glob("*.sql") if path.stem != RUN_BY_HAND)
 PACKAGE = Path(mailer.__file__).parent
 STATEMENTS = [
     pytest.param(noun, statement, id=f"{noun}.{statement.name}")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mailer import address, consent, people, subscribers, subscriptions, suppressions
+from mailer import address, consent, people, subjects, subscribers, subscriptions, suppressions
 from mailer.consent import SUBJECT
 from mailer.db import Connection, Pool
 from mailer.errors import Invalid, Unknown
@@ -212,7 +212,11 @@ async def test_this_was_not_me_forgets_the_person(conn: Connection, vault: Vault
     token = await world.link(conn, vault, ANNA, "refuse")
     assert await subscriptions.refuse(conn, vault, token, never_again=True)
     assert await subscribers.by_address(conn, vault, address.parse(ANNA)) is None
-    assert await conn.fetchval("select count(*) from consent_event where body is not null") == 2
+    house = await consent.of(conn, await subjects.house(conn, vault))
+    assert [e.content["type"] for e in house[-2:]] == ["notice.published", "subject.erased"]
+    assert house[-1].content["evidence"]["cause"] == "refused"
+    left = await conn.fetchval("select count(*) from consent_event where body is not null")
+    assert left == len(house)
     assert await suppressions.reason(conn, vault, address.parse(ANNA)) == "person"
     assert not await subscriptions.refuse(conn, vault, token, never_again=False)
 

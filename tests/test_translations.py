@@ -16,12 +16,25 @@ from babel.messages.pofile import read_po
 import mailer
 from mailer import render, resources
 
-KINDS = ("Invalid", "Unknown", "Conflict", "TooMany", "Unavailable")
+KINDS = (
+    "Invalid", "Unknown", "Conflict", "Unauthenticated", "NotAllowed", "TooMany", "Unavailable",
+)  # fmt: skip
 SPOKEN_BY_CALLS = ("translate", "_")
 PLACES = re.compile(r"%\(\w+\)s|\{\w+\}")
 
 # Said to who runs the service, at a terminal, where everything is in English.
-TO_OPERATORS = ("cli/", "embedded", "migrate.py", "db.py", "config.py", "smtp.py", "web/app.py")
+TO_OPERATORS = (
+    "cli/",
+    "embedded",
+    "erasures.py",
+    "evidence/",
+    "log/",
+    "migrate.py",
+    "db.py",
+    "config.py",
+    "smtp.py",
+    "web/app.py",
+)
 
 Id = str | tuple[str, ...]
 

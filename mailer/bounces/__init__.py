@@ -212,7 +212,7 @@ async def keep(
 
 def sealed(subject: Subject, text: str, given: str) -> bytes:
     """What was said, for staff to read: without addresses, and under the person's own key."""
-    return vault.seal(subject, PLACE, address.masked(text, given)[:REPORT_CHARACTERS].encode())
+    return vault.seal(subject, PLACE, address.scrubbed(text, given)[:REPORT_CHARACTERS].encode())
 
 
 # acting

@@ -16,17 +16,20 @@ ROOMS = {
     "check": "Check configuration, database, mail server and DNS.",
     "newsletter": "Add, list and show newsletters.",
     "notice": "Publish, list and show versions of the consent wording.",
-    "feed": "Add, list, poll and remove feeds.",
-    "article": "Add an article (JSON on standard input).",
+    "feed": "Add, list, poll and remove feeds; decide on floods.",
+    "article": "Add articles (JSON on standard input), list and withdraw them.",
     "digest": "Create, preview, approve, send and watch digests.",
     "bounce": "Take what comes back (one message on standard input); see and undo it.",
     "health": "How digests fared, provider by provider; alarms.",
     "subscribers": "Import, export, count and show subscribers.",
     "consent": "Show, export and verify the consent record.",
-    "person": "Export or erase everything held about one person.",
+    "person": "Answer one person's request: export, correct, restrict, erase.",
+    "keys": "Replace the secret key while everything runs.",
+    "retention": "Delete what has had its time; say what would go, and when.",
     "suppress": "Addresses never to write to.",
     "dkim": "Make keys that sign the mails.",
     "staff": "Accounts of the staff.",
+    "token": "Tokens with which other programs use the API.",
 }
 
 

@@ -1,12 +1,14 @@
 """`mailer person …`."""
 
 import json
+from pathlib import Path
 from typing import IO
 
 import click
 
-from mailer import people
+from mailer import erasures, people, rectification
 from mailer.cli import door
+from mailer.errors import Conflict
 
 
 @click.group("person")
@@ -35,9 +37,85 @@ async def erase(email: str, never_again: bool, yes: bool) -> None:
     """Erase EMAIL: the person's key and all that it opens, at once and for good."""
     if not yes:
         click.confirm("Erase everything held about this person, for good?", abort=True)
+    async with door.house() as house:
+        async with house.conn.transaction():
+            own = await people.find(house.conn, house.vault, email)
+            await people.erase(
+                house.conn, house.vault, own, never_again=never_again, actor=door.actor()
+            )
+        await erasures.note(house.settings.data_dir, [own.subscriber.id])
+    door.say("Erased.")
+
+
+@command.command()
+@click.argument("email")
+@click.argument("new_email")
+@click.option("--language", help="Of the letter; the person's own, if not given.")
+@door.run
+async def correct(email: str, new_email: str, language: str | None) -> None:
+    """Ask at NEW_EMAIL whether it is the new address of EMAIL; with their yes it is."""
     async with door.house() as house, house.conn.transaction():
         own = await people.find(house.conn, house.vault, email)
-        await people.erase(
-            house.conn, house.vault, own, never_again=never_again, actor=door.actor()
+        await rectification.ask(
+            house.conn,
+            house.vault,
+            own,
+            new_email,
+            language=language or own.subscriber.language,
+            hours=house.settings.confirm_hours,
+            actor=door.actor(),
         )
-    door.say("Erased.")
+    door.say(
+        "A letter goes to the new address, unless it is suppressed; the address counts once the "
+        "person confirms it there."
+    )
+
+
+@command.command()
+@click.argument("email")
+@door.run
+async def restrict(email: str) -> None:
+    """Only keep what is held about EMAIL: nothing is sent, nothing deleted (GDPR, Article 18)."""
+    async with door.house() as house, house.conn.transaction():
+        own = await people.find(house.conn, house.vault, email)
+        if not await people.restrict(house.conn, house.vault, own, "staff", actor=door.actor()):
+            raise Conflict("This person's data is restricted already.")
+    door.say("Restricted: nothing is sent to this person, and nothing of theirs is deleted.")
+
+
+@command.command()
+@click.argument("email")
+@door.run
+async def unrestrict(email: str) -> None:
+    """Lift the restriction; tell the person before you do (GDPR, Article 18(3))."""
+    async with door.house() as house, house.conn.transaction():
+        own = await people.find(house.conn, house.vault, email)
+        if not await people.unrestrict(house.conn, house.vault, own, "staff", actor=door.actor()):
+            raise Conflict("This person's data is not restricted.")
+    door.say("Everything is as before.")
+
+
+@command.command()
+@click.option(
+    "--journal",
+    "journals",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Another machine's journal; may be given again.",
+)
+@door.as_json
+@door.run
+async def replay(journals: tuple[Path, ...], as_json: bool) -> None:
+    """After a restore: erase again whom the erasure journal names. A worker does so by itself."""
+    seen = forgotten = 0
+    async with door.house() as house:
+        for path in (erasures.file(house.settings.data_dir), *journals):
+            for batch in erasures.batches(path):
+                async with house.conn.transaction():
+                    gone = await erasures.replay(house.conn, house.vault, batch, actor=door.actor())
+                seen, forgotten = seen + len(batch), forgotten + len(gone)
+        await erasures.keep_up(house.conn, house.settings.data_dir, None)
+    if as_json:
+        door.show_one({"journal": seen, "erased": forgotten}, as_json=True)
+    else:
+        door.say(f"{seen} erasures in the journal, {forgotten} erased again.")

@@ -1,8 +1,9 @@
 """Delivery: mails of one kind, from the outbox over the wire, and what became of them.
 
     fill     claim batches, commit → compose → attest, commit → staged
-    flow     room on the wire → the last look (still wanted? still ours?) → handed over
-    settle   what the servers said: many mails in one transaction; batches end
+    flow     room on the wire → the last look (still wanted? still ours?) → handed over; what
+             came back meanwhile is settled in the same turn
+    settle   what else the servers said, with all that follows; batches end
 
 The three go on at once, so that the wire does not wait for the database. To attest is to put on
 record that a confirmation is being mailed, before anybody can answer it.
@@ -28,7 +29,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
@@ -61,8 +62,9 @@ REST_SECONDS = (1.0, 30.0)
 PACE_SECONDS = 0.1
 """Where there is a rate, turns are taken for so long at a time."""
 
-SETTLE_SECONDS = 0.01
-"""What comes back waits so long for more to be settled with it."""
+GATHER_SECONDS = 0.01
+SETTLE_SECONDS = 0.03
+"""What comes back waits so long for others; and longer for mails to look at in the same turn."""
 
 SETTLED_AT_ONCE = 500
 OPENED_AT_ONCE = 8
@@ -110,11 +112,11 @@ class Delivery:
     settling: "deque[Said]" = field(default_factory=deque)
     """Those the servers answered for, until that is committed."""
 
-    uncounted: list[Answer] = field(default_factory=list)
-    """Of mails settled, to be counted with the next that take a transaction: a batch's, at most."""
-
     limits: dict[str, int] = field(default_factory=dict)
     """How many mails may be on their way to a provider at once."""
+    saying: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while `settling` is being said to the database: one says it at a time."""
+
     closed: RoadClosed | None = None
     rest: float = REST_SECONDS[0]
     moved: asyncio.Event = field(default_factory=asyncio.Event)
@@ -264,11 +266,11 @@ class Delivery:
             return []
 
     async def attest(self, conn: Connection, ready: Sequence[Ready]) -> list[Ready]:
-        """Put new confirmations on record; what is left to send: not to those forgotten by now."""
+        """Put new confirmations on record; what is left to send: not to whoever is not waiting."""
         new = [each for each in ready if each.mail.kind == "confirm" and not each.mail.attested]
         if not new:
             return list(ready)
-        forgotten: set[int] = set()
+        unwanted: dict[int, Ready] = {}
         async with conn.transaction():
             # In the order in which everybody locks subscriptions: nobody waits in a ring.
             for each in sorted(new, key=lambda each: each.mail.subscription):
@@ -277,8 +279,11 @@ class Delivery:
                 if await subscriptions.mailed(conn, self.keys, held, "confirmation.sent", evidence):
                     await outbox.attest(conn, each.mail.id)
                 else:
-                    forgotten.add(each.mail.id)
-        return [each for each in ready if each.mail.id not in forgotten]
+                    unwanted[each.mail.id] = each
+        for each in unwanted.values():
+            self.batches[each.mail.batch] += 1
+            self.said(each, "unwanted")
+        return [each for each in ready if each.mail.id not in unwanted]
 
     async def stage(self, conn: Connection, ready: Sequence[Ready]) -> None:
         """In the order they came; apart, those to a provider that has a limit."""
@@ -304,10 +309,15 @@ class Delivery:
         """From what is staged to the wire, until the road closes."""
         try:
             while True:
-                await self.until(lambda: self.free > 0 and self.choice())
-                many = await self.road.room(min(self.free, self.choice()))
-                self.pick(await self.turns(conn, many))
-                await self.hand_over(conn)
+                await self.until(lambda: self.choice() and self.free + len(self.settling) > 0)
+                await self.gather(self.half, GATHER_SECONDS)
+                many = min(self.free + len(self.quick()), self.choice())
+                if many:
+                    many = await self.road.room(many)
+                    self.pick(await self.turns(conn, many))
+                    await self.hand_over(conn)
+                else:
+                    await self.until(lambda: self.free > 0)
         except RoadClosed as error:
             self.closed = error
             self.moved.set()
@@ -349,11 +359,14 @@ class Delivery:
         """Those picked that are still wanted; who found no room in time is staged again."""
         if not self.next:
             return
-        asked = {ready.mail.id: ready.hash for ready in self.next}
-        began = time.monotonic()
-        wanted = await outbox.still_wanted(conn, self.worker, asked)
-        fresh = True
-        while self.next and fresh:
+        async with self.saying:
+            said = self.quick()
+            settled = [each.settled for each in said]
+            asked = {ready.mail.id: ready.hash for ready in self.next}
+            began, fresh = time.monotonic(), True
+            wanted = await outbox.turn(conn, self.worker, settled, asked)
+            self.settled(said)
+        while self.next and fresh and self.free > 0:
             ready = self.next.popleft()
             found = wanted.get(ready.mail.id)
             if found:
@@ -400,19 +413,35 @@ class Delivery:
     # settle
 
     async def settle(self, filling: asyncio.Task[None], conn: Connection) -> None:
-        """What came back, until nothing more will."""
+        """What came back and did not go along with a last look, until nothing more will."""
         while True:
             await self.until(lambda: self.settling or self.done() or self.over(filling))
             if not self.settling and not self.done():
                 return
-            await self.gather()
+            await self.gather(self.left_behind, SETTLE_SECONDS)
             await self.settle_some(conn)
 
-    async def gather(self) -> None:
-        """Let some come together: half of what may be on the wire, or what comes in a moment."""
+    async def gather(self, so: Callable[[], object], seconds: float) -> None:
+        """Let some come together, but not for long."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(SETTLE_SECONDS):
-                await self.until(lambda: len(self.settling) >= self.connections * DEPTH // 2)
+            async with asyncio.timeout(seconds):
+                await self.until(so)
+
+    def half(self) -> bool:
+        """Whether half of what may be on the wire could be handed over now."""
+        return self.free + len(self.settling) >= self.connections * DEPTH // 2
+
+    def left_behind(self) -> bool:
+        """Whether there is something to settle and nothing to look at."""
+        return bool(self.done()) or not self.choice() or len(self.quick()) < len(self.settling)
+
+    def quick(self) -> list["Said"]:
+        """Those that came back first and need nothing but to be settled."""
+        return list(takewhile(self.plain, self.settling))
+
+    def plain(self, said: "Said") -> bool:
+        of_use = said.too_fast or (said.provider in self.limits and not self.letters)
+        return said.mail.kind != "confirm" and not said.again and not of_use
 
     def over(self, filling: asyncio.Task[None]) -> bool:
         return filling.done() and not self.batches
@@ -422,27 +451,27 @@ class Delivery:
         return [batch for batch, left in self.batches.items() if left <= 0]
 
     async def settle_some(self, conn: Connection) -> None:
-        said = list(islice(self.settling, SETTLED_AT_ONCE))
-        left = Counter(self.batches)
-        left.subtract(each.mail.batch for each in said)
-        ended = [batch for batch, many in left.items() if many <= 0]
-        if not said and not ended:
-            return
-        if ended or not all(each.plain for each in said):
+        async with self.saying:
+            said = list(islice(self.settling, SETTLED_AT_ONCE))
+            left = Counter(self.batches)
+            left.subtract(each.mail.batch for each in said)
+            ended = [batch for batch, many in left.items() if many <= 0]
+            if not said and not ended:
+                return
             async with conn.transaction():
                 await self.settle_all(conn, said)
                 await outbox.end(conn, self.worker, ended)
-                await bounces.settled(conn, self.keys, [*self.uncounted, *answers(said)])
-            self.uncounted.clear()
-        else:  # one statement: a transaction of its own, in one round trip instead of three
-            await outbox.settle(conn, [each.settled for each in said])
-            self.uncounted += answers(said)
+                await bounces.settled(conn, self.keys, answers(said))
+            self.settled(said)
+            for batch in ended:
+                del self.batches[batch]
+
+    def settled(self, said: Sequence["Said"]) -> None:
+        """It was committed: memory may forget it."""
         for each in said:
             self.settling.popleft()
             self.wire.pop(each.mail.id, None)
             self.batches[each.mail.batch] -= 1
-        for batch in ended:
-            del self.batches[batch]
         self.moved.set()
 
     async def settle_all(self, conn: Connection, said: Sequence["Said"]) -> None:
@@ -454,7 +483,7 @@ class Delivery:
                 await self.testify(conn, each.mail, each.outcome)
         settled = [each.settled for each in said if not each.again]
         if settled:
-            await outbox.settle(conn, settled)
+            await outbox.turn(conn, self.worker, settled, {})
         later: dict[tuple[int | None, int], list[tuple[int, str | None]]] = defaultdict(list)
         for each in said:
             if each.again:
@@ -521,12 +550,6 @@ class Said:
             first=mail.attempts == 0,
             again=self.again,
         )
-
-    @property
-    def plain(self) -> bool:
-        """Whether there is nothing to do but to settle it."""
-        unusual = self.again or (self.answer and bounces.refused(self.answer))
-        return self.mail.kind != "confirm" and self.provider is None and not unusual
 
     @property
     def too_fast(self) -> bool:

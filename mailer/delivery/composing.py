@@ -13,6 +13,8 @@ from mailer import (
     newsletters,
     notices,
     providers,
+    rectification,
+    renewals,
     subscribers,
     subscriptions,
     vault,
@@ -25,6 +27,7 @@ from mailer.letters import Letter
 from mailer.mime import Mould
 from mailer.newsletters import Newsletter
 from mailer.outbox import Claimed
+from mailer.renewals import Asked
 from mailer.tokens import SLOTS, Purpose, Token
 from mailer.vault import Subject, Vault
 
@@ -71,7 +74,8 @@ class Composer:
     async def ready(self, conn: Connection, mail: Claimed) -> Ready:
         """Open and compose. Raises what templates and broken content raise."""
         subject = self.keys.unwrap(mail.subscriber, mail.dek)
-        to = subscribers.open_address(subject, mail.address)
+        place = rectification.PLACE if mail.kind == "address" else subscribers.PLACE
+        to = subscribers.open_address(subject, mail.address, place)
         recipient = f"{to.given.rpartition('@')[0]}@{to.domain}"
         compiled = await self.compose(conn, mail, subject)
         return Ready(
@@ -87,13 +91,15 @@ class Composer:
     async def compose(self, conn: Connection, mail: Claimed, subject: Subject) -> Compiled:
         """The mail as it is for all who get the same words, compiled once."""
         origin = await self.origin(conn, subject) if mail.kind == "confirm" else None
-        shown = mail.digest or mail.notice  # a digest reads the same under every notice
+        asked = await renewals.last_asked(conn, mail.subscription) if mail.kind == "renew" else None
+        words = (asked.notice, asked.answer_by) if asked else mail.notice
+        shown = mail.digest or words  # a digest reads the same under every notice
         key = (mail.kind, shown, mail.newsletter, mail.language, origin)
         if key not in self.moulds:
             if len(self.moulds) >= MOULDS_MOST:
                 self.moulds.clear()
             newsletter = await newsletters.get(conn, mail.newsletter)
-            letter = await self.write(conn, mail, newsletter, origin)
+            letter = await self.write(conn, mail, newsletter, origin, asked)
             mould = mime.mould(letter, self.settings.domain)
             signed = dkim.signed(mould, self.signers)
             self.moulds[key] = Compiled(newsletter, signed, self.needed(mould))
@@ -105,7 +111,12 @@ class Composer:
         return [purpose for purpose in SLOTS if purpose in mould.parts or purpose in of_bounces]
 
     async def write(
-        self, conn: Connection, mail: Claimed, newsletter: Newsletter, origin: str | None
+        self,
+        conn: Connection,
+        mail: Claimed,
+        newsletter: Newsletter,
+        origin: str | None,
+        asked: Asked | None,
     ) -> Letter:
         language = newsletter.offered(mail.language)
         if mail.digest is not None:
@@ -115,7 +126,11 @@ class Composer:
             return letters.edition(self.settings, newsletter, digest, edition)
         if mail.kind == "already":
             return letters.already(self.settings, newsletter, language)
-        notice = await notices.find(conn, mail.notice)
+        if mail.kind == "address":
+            return letters.address(self.settings, newsletter, language)
+        notice = await notices.find(conn, asked.notice if asked else mail.notice)
+        if asked is not None:
+            return letters.renew(self.settings, newsletter, notice, language, asked.answer_by)
         return letters.confirm(self.settings, newsletter, notice, language, origin)
 
     async def origin(self, conn: Connection, subject: Subject) -> str | None:
@@ -139,7 +154,10 @@ def token(ready: Ready, purpose: Purpose) -> Token:
     """The reader's own, for one purpose."""
     mail = ready.mail
     if purpose == "manage":
-        bound = str(mail.subscriber)
+        bound = subscribers.bound_to(mail.subscriber, mail.subscriber_handle)
         return Token(mail.subscriber_handle, vault.proof(ready.subject, "manage", bound))
-    bound = subscriptions.bound_to(purpose, mail.subscription, mail.asked_at)
+    if purpose == "address":
+        bound = rectification.bound_to(mail.subscriber, mail.asked_at)
+    else:
+        bound = subscriptions.bound_to(purpose, mail.subscription, mail.asked_at)
     return Token(mail.handle, vault.proof(ready.subject, purpose, bound))

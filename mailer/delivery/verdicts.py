@@ -15,6 +15,8 @@ JITTER = 0.2
 PATIENCE = {
     "confirm": timedelta(hours=4),
     "already": timedelta(hours=4),
+    "address": timedelta(hours=4),
+    "renew": timedelta(hours=48),
     "digest": timedelta(hours=48),
 }
 

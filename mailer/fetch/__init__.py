@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
@@ -33,6 +32,8 @@ ACCEPT = (
 REDIRECTS = (301, 302, 303, 307, 308)
 FOR_GOOD = (301, 308)
 MOST_VALIDATOR = 1_000
+A_HOST = 2
+"""Connections to one server at the same time, however many feeds it has."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,9 @@ async def session(
     policy, limits = policy or Policy(), limits or Limits()
     parser = Parser(limits.parse)
     http = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(socket_factory=policy.socket, force_close=True),
+        connector=aiohttp.TCPConnector(
+            socket_factory=policy.socket, force_close=True, limit_per_host=A_HOST
+        ),
         headers={
             "User-Agent": f"mailer/{__version__} (+{base_url})",
             "Accept": ACCEPT,
@@ -148,9 +151,7 @@ async def understood(
     if answer.status == HTTPStatus.OK:
         return Read(
             body=await body(answer, session.limits.size),
-            source=Source(
-                url, urlsplit(feed.url).hostname or "", answer.headers.get("Content-Type", "")
-            ),
+            source=Source(url, feed.id_host, answer.headers.get("Content-Type", "")),
             etag=validator(answer, "ETag"),
             last_modified=validator(answer, "Last-Modified"),
             moved=moved,

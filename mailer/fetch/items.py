@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
-from mailer.articles import Enclosed
+from mailer.articles import Enclosed, Image
 from mailer.articles.cleaning import (
     address,
     cut,
@@ -17,7 +17,7 @@ from mailer.articles.cleaning import (
     plain,
     words,
 )
-from mailer.articles.draft import MOST_BYTES, MOST_NAME
+from mailer.articles.draft import MOST_BYTES, MOST_CATEGORIES, MOST_CATEGORY, MOST_NAME
 from mailer.feeds import fitting
 
 MOST_ITEMS = 10_000
@@ -31,7 +31,8 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """Where the bytes came from: `url` after redirects; `host` of the address that we keep."""
+    """Where the bytes came from: `url` after redirects; `host`: under which ids
+    without a scheme are kept."""
 
     url: str
     host: str
@@ -75,6 +76,18 @@ def first_of_each(files: Iterable[Enclosed]) -> Iterator[Enclosed]:
         if file.url not in seen:
             seen.add(file.url)
             yield file
+
+
+def named(texts: Iterable[object]) -> tuple[str, ...]:
+    """Categories: each a line of text, once."""
+    said = (cut(plain(text), MOST_CATEGORY) for text in texts if isinstance(text, str))
+    return tuple(dict.fromkeys(filter(None, said)))[:MOST_CATEGORIES]
+
+
+def picture(candidates: Iterable[object], base: str) -> Image | None:
+    """The first that has an address. No format says in words what it shows."""
+    found = (address(each, base) for each in candidates if isinstance(each, str))
+    return next((Image(url) for url in found if url), None)
 
 
 def file_name(said: str | None, url: str) -> str:

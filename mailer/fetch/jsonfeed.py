@@ -23,7 +23,9 @@ from mailer.fetch.items import (
     few,
     first_of_each,
     identity,
+    named,
     one,
+    picture,
     sensible,
     untitled,
 )
@@ -71,7 +73,14 @@ def draft(item: Mapping[str, Any], source: Source) -> Draft:
         summary=summary,
         published_at=time(string(item, "date_published") or string(item, "date_modified")),
         attachments=tuple(first_of_each(files(item, url or source.url)))[:MOST_ATTACHMENTS],
+        categories=named(listed(item, "tags")),
+        image=picture((item.get("image"), item.get("banner_image")), url or source.url),
     )
+
+
+def listed(given: Mapping[str, Any], name: str) -> list[Any]:
+    value = given.get(name)
+    return value if isinstance(value, list) else []
 
 
 def time(said: str) -> datetime | None:
@@ -86,8 +95,7 @@ def time(said: str) -> datetime | None:
 
 
 def files(item: Mapping[str, Any], base: str) -> Iterator[Enclosed]:
-    given = item.get("attachments")
-    for file in given if isinstance(given, list) else ():
+    for file in listed(item, "attachments"):
         if isinstance(file, dict):
             texts = {name: string(file, name) for name in ("url", "title", "mime_type")}
             size = file.get("size_in_bytes")

@@ -36,7 +36,9 @@ from mailer.fetch.items import (
     few,
     first_of_each,
     identity,
+    named,
     one,
+    picture,
     sensible,
     untitled,
 )
@@ -67,6 +69,19 @@ Mixin: Any = feedparser.mixin._FeedParserMixin
 Mixin.unknown_starttag = forgiving(Mixin.unknown_starttag)
 Mixin.unknown_endtag = forgiving(Mixin.unknown_endtag)
 Mixin.can_be_relative_uri.discard("id")
+
+
+def begin_caption(parser: Any, attributes: Any) -> None:
+    parser.push_content("media_description", attributes, "text/html", 1)
+
+
+def end_caption(parser: Any) -> None:
+    parser.pop_content("media_description")
+
+
+# What is said of a picture is no summary of the item: feedparser would let it take its place.
+Mixin._start_media_description = begin_caption
+Mixin._end_media_description = end_caption
 
 
 def read(body: bytes, source: Source) -> Document:
@@ -144,7 +159,7 @@ def minutes(text: str | None) -> timedelta | None:
 def draft(entry: Any, source: Source, feed_language: str | None, *, exact: bool) -> Draft:
     url = page(entry, source.url)
     summary = text(entry, source.url)
-    attached = tuple(first_of_each(enclosed(entry, source.url)))[:MOST_ATTACHMENTS]
+    attached = tuple(first_of_each(enclosed(entry, base(entry, source))))[:MOST_ATTACHMENTS]
     name = title(entry, exact=exact)
     return Draft(
         external_id=identity(entry.get("id"), url, f"{name}\n{summary}", source.host),
@@ -154,7 +169,16 @@ def draft(entry: Any, source: Source, feed_language: str | None, *, exact: bool)
         summary=summary,
         published_at=time(entry),
         attachments=attached,
+        categories=named(tag.get("label") or tag.get("term") for tag in entry.get("tags") or ()),
+        image=picture(
+            (seen.get("url") for seen in entry.get("media_thumbnail") or ()), base(entry, source)
+        ),
     )
+
+
+def base(entry: Any, source: Source) -> str:
+    """What addresses in it are relative to: feedparser keeps xml:base beside texts only."""
+    return (entry.get("title_detail") or {}).get("base") or source.url
 
 
 def title(holder: Any, *, exact: bool) -> str:
@@ -166,8 +190,12 @@ def title(holder: Any, *, exact: bool) -> str:
 
 
 def text(entry: Any, base: str) -> str:
-    """The summary, else the content, as clean HTML."""
-    details = [entry.get("summary_detail"), *(entry.get("content") or ())]
+    """The summary, else the content, else what is said of its media, as clean HTML."""
+    details = [
+        entry.get("summary_detail"),
+        *(entry.get("content") or ()),
+        entry.get("media_description_detail"),
+    ]
     found = next((d for d in details if d and (d.get("value") or "").strip()), None)
     if found is None:
         value = entry.get("summary") or ""
@@ -181,7 +209,10 @@ def text(entry: Any, base: str) -> str:
 def page(entry: Any, base: str) -> str | None:
     """The address of the article itself, not of a counter before it."""
     links = [x.get("href") for x in entry.get("links") or () if x.get("rel") == "alternate"]
-    candidates = [entry.get("feedburner_origlink"), entry.get("link"), *links]
+    link = entry.get("link")
+    if link == entry.get("id") and link not in links and "://" not in (link or ""):
+        link = None  # feedparser takes any id for a link where there is none
+    candidates = [entry.get("feedburner_origlink"), link, *links]
     return next((found for c in candidates if c and (found := address(c, base))), None)
 
 
@@ -205,7 +236,6 @@ def time(entry: Any) -> datetime | None:
 
 
 def enclosed(entry: Any, base: str) -> Iterator[Enclosed]:
-    base = (entry.get("title_detail") or {}).get("base") or base
     for link in entry.get("links") or ():
         if link.get("rel") == "enclosure":
             # feedparser calls an Atom link without a type text/html: nobody said so.

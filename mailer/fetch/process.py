@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from mailer.articles import Draft, Enclosed
+from mailer.articles import Draft, Enclosed, Image
 from mailer.feeds import Document
 from mailer.fetch.items import Source, Unreadable
 from mailer.fetch.parser import read
@@ -119,6 +119,9 @@ def draft(item: dict[str, Any]) -> Draft:
         Draft(**item),
         published_at=None if when is None else datetime.fromisoformat(when),
         attachments=tuple(Enclosed(**file) for file in item["attachments"]),
+        categories=tuple(item["categories"]),
+        related=(),  # no format has them
+        image=item["image"] and Image(**item["image"]),
     )
 
 

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 REST_SECONDS = 60.0
 MAILBOX = re.compile(r"[^\s<>@\x00-\x1f\x7f]+@[!-;=?A-~]+")
 NO_SERVER = "There is no mail server to send by: set MAILER_SMTP_URL."
+FAULT = "No connection could be made to a mail server ({what})."
 SHUT = "This road was closed before the mail went."
 
 
@@ -54,6 +55,7 @@ class Road:
         self.resting: dict[Smtp, float] = {}
         self.owed = 0
         self.failed: RoadClosed | None = None
+        self.closing = False
         self.moved: set[asyncio.Future[None]] = set()
 
     # handing over
@@ -79,6 +81,7 @@ class Road:
         while (free := sum(s.seats for s in self.sessions) - len(self.waiting)) <= 0:
             if self.failed is not failed and self.failed is not None:
                 raise self.failed
+            self.retire()
             self.widen(most)
             await self.move()
         self.widen(most - free)
@@ -192,41 +195,42 @@ class Road:
             session.take()
         self.widen(len(self.waiting))
 
+    def retire(self) -> None:
+        """Connections that have had their time make room for others."""
+        for session in list(self.sessions):
+            if not session.good:
+                session.quit()
+
     def widen(self, mails: int) -> None:
         """Open connections for so many mails more, as far as allowed."""
         free = self.connections - len(self.sessions) - len(self.opening)
         wanted = min(free, mails - len(self.opening))
-        if wanted > 0 and (self.rested() or not self.sessions):
+        if wanted > 0 and not self.closing and (self.rested() or not self.sessions):
             for _ in range(wanted):
                 self.grow()
 
     def grow(self) -> None:
-        task = asyncio.create_task(self.join())
+        task = asyncio.create_task(self.open())
         self.opening[task] = None
+        task.add_done_callback(self.grown)
 
-    async def join(self) -> None:
-        """One more session. Where there is none, and none to be had, what waits hears of it."""
+    def grown(self, task: asyncio.Task[None]) -> None:
+        """One more session; or none, and if there is none at all, what waits hears of it."""
+        del self.opening[task]
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.sessions and not self.opening:
+            log.warning("no mail goes out at present: %s", error)
+            what = type(error).__name__
+            known = error if isinstance(error, RoadClosed) else RoadClosed(FAULT, what=what)
+            self.failed = known
+            self.fail(known)
+        self.pump()
+        self.wake()
+
+    async def open(self) -> None:
+        """A new session, on the first server that works. Raises RoadClosed, about the last."""
         task = asyncio.current_task()
         assert task is not None
-        problem = None
-        try:
-            await self.open(task)
-        except RoadClosed as error:
-            problem = error
-        except Exception as error:
-            log.exception("a connection could not be made")
-            problem = RoadClosed("No connection could be made: {why}.", why=type(error).__name__)
-        finally:
-            del self.opening[task]
-            self.wake()
-        if problem is not None and not self.sessions and not self.opening:
-            log.warning("no mail goes out at present: %s", problem)
-            self.failed = problem
-            self.fail(problem)
-        self.pump()
-
-    async def open(self, task: asyncio.Task[None]) -> None:
-        """A new session, on the first server that works. Raises RoadClosed, about the last."""
         problem = RoadClosed(NO_SERVER)
         for server in self.order():
             self.opening[task] = server
@@ -239,6 +243,8 @@ class Road:
                 self.resting.pop(server, None)
                 self.sessions.add(session)
                 session.begin(transport, self)
+                if self.closing:  # a cancel in the last moment can be lost on the way here
+                    session.quit()
                 return
         raise problem
 
@@ -264,12 +270,10 @@ class Road:
 
     async def try_out(self) -> None:
         """Go as far as the login. Raises RoadClosed."""
-        task = asyncio.current_task()
-        assert task is not None
-        try:
-            await self.open(task)
-        finally:
-            self.opening.pop(task, None)
+        self.grow()
+        (task,) = self.opening
+        await asyncio.wait([task])
+        task.result()
 
     async def __aenter__(self) -> Self:
         return self
@@ -278,8 +282,8 @@ class Road:
         await self.close()
 
     async def close(self) -> None:
-        """Say goodbye on all connections; what is on its way is left to itself."""
-        self.fail(RoadClosed(SHUT))
+        """Say goodbye on all connections; what is on its way is given up."""
+        self.closing = True
         for task in list(self.opening):
             task.cancel()
         for session in list(self.sessions):
@@ -289,6 +293,7 @@ class Road:
         self.fail(RoadClosed(SHUT))
         while self.sessions or self.opening:
             await self.move()
+        self.closing = False
 
 
 def envelope(wired: str) -> str:

@@ -76,7 +76,7 @@ def closing_on_failure(client: aiosmtplib.SMTP, server: Smtp) -> Iterator[None]:
         yield
     except SMTPResponseException as error:
         client.close()
-        raise closed(server, f"{error.code} {masked(error.message, who)}") from error
+        raise closed(server, f"{error.code} {masked(error.message, who)}", error.code) from error
     except (SMTPException, OSError, ValueError) as error:
         client.close()
         raise closed(server, masked(str(error) or type(error).__name__, who)) from error

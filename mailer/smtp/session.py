@@ -213,7 +213,7 @@ class Session(asyncio.Protocol):
         if self.step == Step.QUIT:
             self.end(closed(self.server, "it said goodbye"))
         elif not self.flight:
-            self.end(closed(self.server, f"{code} {masked(said, '')}"))
+            self.end(closed(self.server, f"{code} {masked(said, '')}", code))
         elif code in OF_US:
             self.dismissed(code, said)
         elif self.step == Step.RSET:
@@ -325,7 +325,7 @@ class Session(asyncio.Protocol):
     def dismissed(self, code: int, said: str) -> None:
         """The server speaks of us: no mail's fault."""
         head = self.flight[0]
-        self.unlucky(closed(self.server, f"{code} {masked(said, head.recipient)}"))
+        self.unlucky(closed(self.server, f"{code} {masked(said, head.recipient)}", code))
 
     def lost(self) -> None:
         """No more answers. Later than at MAIL, the mail may be what breaks the server."""

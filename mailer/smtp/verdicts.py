@@ -20,7 +20,12 @@ OF_US = {421, 432, 454, 530, 534, 535, 538}
 
 
 class RoadClosed(Refusal):
-    """No mail can go at present, whichever; it costs none of them an attempt."""
+    """No mail can go at present, whichever; it costs none of them an attempt.
+
+    `code`: what the server said, 0 if it said nothing.
+    """
+
+    code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +50,26 @@ def judged(kind: Kind, stage: Stage, code: int, said: str, recipient: str, serve
     return Verdict(kind, stage, code, enhanced, masked(said, recipient), server)
 
 
-def closed(server: Smtp, reason: str) -> RoadClosed:
-    return RoadClosed(
+def closed(server: Smtp, reason: str, code: int = 0) -> RoadClosed:
+    problem = RoadClosed(
         "The mail server {server} does not take mail now ({reason}): "
         "check MAILER_SMTP_URL and that server.",
         server=repr(server),
         reason=reason.rstrip("."),
     )
+    problem.code = code
+    return problem
 
 
 def masked(reply: str, recipient: str) -> str:
     """A reply in one short line, without anything that looks like an address or its owner."""
     local = recipient.rpartition("@")[0]
-    if harmless(reply, local):
-        return reply
+    return reply if harmless(reply, local) else cleaned(reply, recipient)
+
+
+def cleaned(reply: str, recipient: str) -> str:
     line = " ".join("".join(c if c.isprintable() else " " for c in reply).split())
-    line = address.masked(line, recipient)
+    line = address.scrubbed(line, recipient)
     return line if len(line) <= MOST_REPLY else line[: MOST_REPLY - 1] + "…"
 
 

@@ -2,16 +2,35 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from uuid import uuid4
 
 from aiohttp import web
 
+from mailer import keys
 from mailer.config import Settings
 from mailer.db import Pool
-from mailer.errors import Unavailable
+from mailer.errors import Misconfigured, Unavailable
 from mailer.mailbox import Mailbox
 from mailer.vault import Vault
-from mailer.web import archive, guard, health, hooks, inbox, links, manage, page, public
+from mailer.web import (
+    api,
+    archive,
+    guard,
+    health,
+    hooks,
+    inbox,
+    links,
+    log,
+    manage,
+    page,
+    public,
+    record,
+    rights,
+)
 
+LOG = logging.getLogger(__name__)
 ACCESS = logging.getLogger("mailer.web.access")
 SHUTDOWN_SECONDS = 10
 
@@ -29,11 +48,25 @@ ROUTES = [
     web.post("/confirm/{token}/again", links.ask_again),
     web.get("/refuse/{token}", links.refuse_page),
     web.post("/refuse/{token}", links.refuse),
+    web.get("/renew/{token}", links.renew_page),
+    web.post("/renew/{token}", links.renew),
     web.get("/u/{token}", links.leave_page),
     web.post("/u/{token}", links.leave),
     web.get("/me/{token}", manage.show),
     web.post("/me/{token}", manage.act),
+    web.get("/me/{token}/record", record.show),
+    web.post("/me/{token}/record", record.take_along),
+    web.get("/me/{token}/record.jsonld", record.linked),
+    web.get("/me/{token}/receipt/{slug}.json", record.receipt),
     web.get("/me/{token}/confirmed/{slug}", manage.confirmed),
+    web.get("/me/{token}/address", rights.address_page),
+    web.post("/me/{token}/address", rights.ask_address),
+    web.get("/me/{token}/restrict", rights.restrict_page),
+    web.post("/me/{token}/restrict", rights.restrict),
+    web.get("/me/{token}/erase", rights.erase_page),
+    web.post("/me/{token}/erase", rights.erase),
+    web.get("/address/{token}", rights.moving_page),
+    web.post("/address/{token}", rights.move),
     web.get("/archive", archive.everything),
     web.get("/archive/{slug}", archive.series),
     web.get(r"/archive/{slug}/{number:[1-9]\d{0,8}}", archive.issue),
@@ -41,6 +74,15 @@ ROUTES = [
     web.post("/hooks/mailgun", hooks.mailguns),
     web.post("/hooks/postmark", hooks.postmarks),
     web.post("/hooks/sendgrid", hooks.sendgrids),
+    web.get("/api/v1/openapi.json", api.describe),
+    web.get("/api/v1/articles", api.listing),
+    web.post("/api/v1/articles", api.post),
+    web.get(r"/api/v1/articles/{id:[1-9]\d{0,17}}", api.get),
+    web.delete(r"/api/v1/articles/{id:[1-9]\d{0,17}}", api.withdraw),
+    web.get("/log/checkpoint", log.checkpoint),
+    web.get("/log/key", log.key),
+    web.get(f"/log/tile/entries/{log.NUMBER}{log.WIDTH}", log.entries),
+    web.get(f"/log/tile/{log.LEVEL}/{log.NUMBER}{log.WIDTH}", log.tile),
     web.get("/static/{hash}/{name}", page.file),
     web.get("/healthz", health.alive),
     web.get("/readyz", health.ready),
@@ -89,9 +131,38 @@ async def serve(
     await runner.setup()
     try:
         await listen(runner, settings)
-        await stop.wait()
+        async with said(pool, vault):
+            await stop.wait()
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def said(pool: Pool, vault: Vault) -> AsyncIterator[None]:
+    """Meanwhile the others know which keys this process holds, and it knows which one wraps."""
+    process = uuid4()
+
+    async def beat() -> None:
+        while True:
+            try:
+                async with pool.acquire() as conn, conn.transaction():
+                    await keys.beat(conn, vault, process, "web")
+            except Misconfigured as error:
+                LOG.error("%s", error)
+            except page.LOST:
+                LOG.warning("the database does not answer; asking again soon")
+            await asyncio.sleep(keys.BEAT_SECONDS)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+        with suppress(*page.LOST):
+            async with pool.acquire() as conn:
+                await keys.bury(conn, process)
 
 
 async def listen(runner: web.AppRunner, settings: Settings) -> None:

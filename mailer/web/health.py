@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from mailer import migrate
+from mailer import log, migrate
 from mailer.errors import Conflict
 from mailer.web import page
 
@@ -13,10 +13,14 @@ async def alive(request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """GET /readyz: the database answers and its schema is ours; else 503 and a sentence."""
+    """GET /readyz: the database answers and its schema is ours; else 503 and a sentence.
+
+    A log that is not sealed any more is said, but keeps nobody from confirming or leaving.
+    """
     async with request.app[page.POOL].acquire() as conn:
         try:
             await migrate.check(conn)
         except Conflict as error:
             return page.refused(request, error, 503)
-    return web.json_response({"status": "ready"})
+        wrong = await log.objection(conn)
+    return web.json_response({"status": "ready", **({"log": wrong} if wrong else {})})

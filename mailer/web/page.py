@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from urllib.parse import urlencode, urlsplit
 
 import asyncpg
@@ -13,7 +14,17 @@ from aiohttp import web
 from mailer import render, resources
 from mailer.config import Settings
 from mailer.db import Pool
-from mailer.errors import Conflict, Invalid, Refusal, TooMany, Unavailable, Unknown
+from mailer.errors import (
+    Conflict,
+    Invalid,
+    NotAllowed,
+    Refusal,
+    Several,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+    Unknown,
+)
 from mailer.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -50,8 +61,11 @@ FRAMING = {"Content-Security-Policy": POLICY.format(frames="'self'", ancestors="
 
 STATUS: Mapping[type[Refusal], int] = {
     Invalid: 422,
+    Several: 422,
     Unknown: 404,
     Conflict: 409,
+    Unauthenticated: 401,
+    NotAllowed: 403,
     TooMany: 429,
     Unavailable: 503,
 }
@@ -65,6 +79,13 @@ REFUSALS: Mapping[int, Refusal] = {
     ),
     500: Unavailable("Something went wrong on our side. Nothing was lost; please try again later."),
     503: Unavailable("We can't reach our records just now. Please try again in a minute."),
+}
+API = "/api/"
+API_REFUSALS: Mapping[int, Refusal] = {
+    400: Invalid("This is not JSON: send one object."),
+    404: Unknown("There is nothing at this address: /api/v1/openapi.json says what there is."),
+    413: Invalid("The body is too large: send 1 MB at most."),
+    415: Invalid("Send the body as application/json."),
 }
 LOST = (
     OSError,
@@ -117,6 +138,10 @@ def refused(
     more = dict(headers or {})
     if isinstance(error, TooMany):
         more["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unauthenticated):
+        more["WWW-Authenticate"] = "Bearer"
+    if request.path.startswith(API):
+        return problem(request, error, status, more)
     sentence = render.refusal(error, language(request, speak))
     if wants_json(request):
         body = {"errors": {error.field: sentence}} if error.field else {"error": sentence}
@@ -129,6 +154,29 @@ def refused(
         headers=more,
         sentence=sentence,
         code=status,
+    )
+
+
+def problem(
+    request: web.Request, error: Refusal, status: int, headers: Mapping[str, str]
+) -> web.Response:
+    """A refusal as problem details (RFC 9457); `errors` names each field that is wrong."""
+    spoken = language(request)
+    said = [
+        (each.field, render.refusal(each, spoken))
+        for each in (error.each if isinstance(error, Several) else (error,))
+    ]
+    body: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": " ".join(sentence for _, sentence in said),
+    }
+    fields = [{"field": field, "detail": sentence} for field, sentence in said if field]
+    if fields:
+        body["errors"] = fields
+    return web.json_response(
+        body, status=status, headers=headers, content_type="application/problem+json"
     )
 
 
@@ -182,8 +230,9 @@ def failed(request: web.Request, error: Exception) -> web.Response:
 
 def refused_by_status(request: web.Request, error: web.HTTPException) -> web.Response:
     kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
-    status = error.status if error.status in REFUSALS else 400
-    return refused(request, REFUSALS[status], status, kept)
+    known = {**REFUSALS, **API_REFUSALS} if request.path.startswith(API) else REFUSALS
+    status = error.status if error.status in known else 400
+    return refused(request, known[status], status, kept)
 
 
 def where(request: web.Request) -> str:
