@@ -56,12 +56,16 @@ def outcome(taken: Taken) -> str:
 @click.option("--email", help="Of this person only.")
 @click.option("--kind", type=click.Choice(sorted(set(KINDS.values()))))
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@door.why
 @door.as_json
 @door.run
-async def list_(email: str | None, kind: Kind | None, limit: int, as_json: bool) -> None:
-    """What came back lately, newest first."""
+async def list_(
+    email: str | None, kind: Kind | None, limit: int, reason: str, as_json: bool
+) -> None:
+    """What came back lately, newest first. To look at a person (--email) is recorded."""
     async with door.house() as house:
-        lines = await bounces.latest(house.conn, await whose(house, email), kind, limit)
+        person = await whose(house, email, reason)
+        lines = await bounces.latest(house.conn, person, kind, limit)
         strays = await bounces.strays(house.conn)
     door.show((vars(line) for line in lines), as_json=as_json)
     lost = sum(stray.count for stray in strays)
@@ -69,10 +73,14 @@ async def list_(email: str | None, kind: Kind | None, limit: int, as_json: bool)
         door.say(f"Besides, {lost} in the last 30 days bore no token of ours: nothing was done.")
 
 
-async def whose(house: House, email: str | None) -> UUID | None:
+async def whose(house: House, email: str | None, reason: str) -> UUID | None:
     if email is None:
         return None
-    return (await people.find(house.conn, house.vault, email)).subscriber.id
+    async with house.conn.transaction():
+        own = await people.view(
+            house.conn, house.vault, email, what="bounces", reason=reason, actor=door.actor()
+        )
+    return own.subscriber.id
 
 
 @command.command()
