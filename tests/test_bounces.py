@@ -338,6 +338,15 @@ async def test_undoing_revives_no_subscription_that_the_person_ended(home: Home)
     assert await home.state(ANNA) == ("left", None)
 
 
+async def test_undoing_lets_nobody_be_written_to_who_wished_for_silence(home: Home) -> None:
+    await home.reader(ANNA)
+    await suppressions.add(home.conn, home.vault, address.parse(ANNA), "person")
+    taken = await home.comes(arf("abuse"), await home.verp(ANNA))
+    assert taken.bounce is not None
+    await bounces.undo(home.conn, home.vault, taken.bounce, "staff:anna")
+    assert await home.state(ANNA) == ("left", "person")
+
+
 async def test_undoing_twice_is_refused(home: Home) -> None:
     await home.reader(ANNA)
     bounce = await suppressed(home, ANNA)

@@ -26,6 +26,7 @@ from typing import Literal, TypeAlias
 from uuid import UUID
 
 from mailer import address, db, providers, subscribers, subscriptions, suppressions, tokens, vault
+from mailer.address import Address
 from mailer.bounces import health
 from mailer.bounces.reading import Claim, Reading
 from mailer.bounces.reasons import KINDS, WORDS, Kind, Stage, judge, reply
@@ -369,12 +370,20 @@ async def undo(conn: Connection, keys: Vault, id_: int, actor: Actor) -> None:
         return
     person = found.subscriber
     if kept.act == "suppressed" and not await conn.fetchval(SQL.still_suppressing, person.id, id_):
-        await suppressions.remove(conn, keys, person.reach(keys))
+        await release(conn, keys, person.reach(keys))
+    if await suppressions.reason(conn, keys, person.reach(keys)) is not None:
+        return  # something else keeps them silent
     for place in await subscriptions.of_subscriber(conn, person.id):
         ended = await subscriptions.locked(conn, keys, place.id)
         if ended is not None and ended.subscription.left_at == kept.acted_at:
             evidence = {"channel": "bounce", "bounce": id_}
             await subscriptions.restore(conn, ended, evidence, actor)
+
+
+async def release(conn: Connection, keys: Vault, reached: Address) -> None:
+    """Not if the person, or staff, wished for it themselves."""
+    if await suppressions.reason(conn, keys, reached) in ("complaint", "bounce"):
+        await suppressions.remove(conn, keys, reached)
 
 
 @dataclass(frozen=True)

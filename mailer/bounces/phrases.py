@@ -498,7 +498,10 @@ LISTED = words(
 GENERIC = words(
     r"(?:user|recipient)\W{1,3}(?:is )?unknown",
     r"unknown\W{1,3}(?:user|recipient)",
-    r"no such (?:user|recipient)",
+    r"no such (?:user|recipient|mailbox|address)",
+    r"(?:mailbox|user|recipient) (?:is )?unavailable",
+    r"(?:invalid|bad|unknown) (?:recipient|mailbox|address)",
+    r"(?:user|mailbox|recipient|account) (?:does )?not (?:found|exist)",
 )
 """Also what filters say of mail that a living person does not want: to be believed only in answer
 to the address (at RCPT), or with a code that is about addresses."""
