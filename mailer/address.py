@@ -1,5 +1,6 @@
 """E-mail addresses: which are accepted, and the normal form by which a person is found."""
 
+import re
 import unicodedata
 from dataclasses import dataclass, field
 
@@ -75,3 +76,17 @@ def ascii_(domain: str) -> str:
         return idna.encode(domain, uts46=True).decode()
     except idna.IDNAError:
         raise Invalid(MALFORMED, field=FIELD) from None
+
+
+LIKE = re.compile(
+    r"[^\s<>()\[\],;:\"'/]{1,254}(?:@|=40|%40)[^\s<>()\[\],;:\"'/]{1,254}", re.IGNORECASE
+)
+
+
+def scrubbed(text: str, given: str) -> str:
+    """Someone else's words without anything that looks like an address, or names its owner."""
+    text = LIKE.sub("…", text)
+    local = given.rpartition("@")[0]
+    for name in sorted({local, local.partition("+")[0]} - {""}, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", text, flags=re.IGNORECASE)
+    return text

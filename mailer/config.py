@@ -7,7 +7,7 @@ Each setting is a field of `Settings` and a line of `read`; each secret may also
 import ipaddress
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar, cast, get_args
@@ -25,6 +25,7 @@ Value = TypeVar("Value")
 DEV_FILE = "dev.env"
 """In MAILER_DATA_DIR: what `mailer dev` runs with, so that other commands can join it."""
 
+IMAP_PORTS = {"imap": 143, "imap+starttls": 143, "imaps": 993}
 SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465, "lmtp": 24}
 
 
@@ -48,8 +49,31 @@ class Smtp:
 
 
 @dataclass(frozen=True)
+class OAuth:
+    """How a token for a mailbox is made (RFC 6749, 6); `refresh`: the one that lasts."""
+
+    url: str
+    client: str
+    secret: str = field(repr=False)
+    refresh: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Imap:
+    """A mailbox. `scheme`: imap, imap+starttls or imaps."""
+
+    scheme: str
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    folder: str
+    oauth: OAuth | None
+
+
+@dataclass(frozen=True)
 class Listen:
-    """Where the web process listens."""
+    """Where a process listens."""
 
     host: str
     port: int
@@ -68,6 +92,12 @@ class Settings:
     rate: float | None
     sender: str | None
     bounce_domain: str | None
+    lmtp_listen: Listen | None
+    bounce_imap: Imap | None
+    hook_ses: str | None
+    hook_mailgun: str | None = field(repr=False)
+    hook_postmark: str | None = field(repr=False)
+    hook_sendgrid: str | None
     dkim_domain: str | None
     dkim_selector: str | None
     dkim_key: str | None = field(repr=False)
@@ -139,6 +169,16 @@ def content(path: Path) -> dict[str, str]:
 
 
 def read(source: Source, data_dir: Path, *, dev: bool) -> Settings:
+    """Raises Misconfigured, naming the setting."""
+    found = settings(source, data_dir, dev=dev)
+    if found.lmtp_listen and not found.bounce_domain:
+        raise Misconfigured(
+            "MAILER_LMTP_LISTEN needs MAILER_BOUNCE_DOMAIN: the domain that bounces go to."
+        )
+    return found
+
+
+def settings(source: Source, data_dir: Path, *, dev: bool) -> Settings:
     return Settings(
         database_url=source.read(
             "MAILER_DATABASE_URL",
@@ -171,6 +211,14 @@ def read(source: Source, data_dir: Path, *, dev: bool) -> Settings:
             "MAILER_FROM", "an address such as News <news@example.org>", sender, None
         ),
         bounce_domain=source.get("MAILER_BOUNCE_DOMAIN"),
+        lmtp_listen=source.read(
+            "MAILER_LMTP_LISTEN", "HOST:PORT, such as 127.0.0.1:8024", listen, None
+        ),
+        bounce_imap=mailbox(source),
+        hook_ses=source.get("MAILER_HOOK_SES"),
+        hook_mailgun=source.get("MAILER_HOOK_MAILGUN"),
+        hook_postmark=source.read("MAILER_HOOK_POSTMARK", "user:password", user_password, None),
+        hook_sendgrid=source.get("MAILER_HOOK_SENDGRID"),
         dkim_domain=source.get("MAILER_DKIM_DOMAIN"),
         dkim_selector=source.get("MAILER_DKIM_SELECTOR"),
         dkim_key=source.get("MAILER_DKIM_KEY"),
@@ -254,6 +302,56 @@ def smtp(text: str) -> Smtp:
         unix,
         weight(url.query),
     )
+
+
+def mailbox(source: Source) -> Imap | None:
+    oauth = source.read(
+        "MAILER_BOUNCE_IMAP_OAUTH",
+        "four words: the token endpoint (https://…), client id, client secret, refresh token",
+        oauth_,
+        None,
+    )
+    found = source.read(
+        "MAILER_BOUNCE_IMAP", "imaps://USER:PASSWORD@HOST/FOLDER, imap+starttls:// or imap://",
+        imap, None,
+    )  # fmt: skip
+    if found and not (oauth or found.password):
+        raise Misconfigured(
+            "MAILER_BOUNCE_IMAP has no password: set one, or MAILER_BOUNCE_IMAP_OAUTH."
+        )
+    return replace(found, oauth=oauth) if found else None
+
+
+def imap(text: str) -> Imap | None:
+    url = urlsplit(text)
+    folder = unquote(url.path.strip("/")) or "INBOX"
+    if url.scheme not in IMAP_PORTS or not url.hostname or not url.username:
+        raise ValueError
+    if not folder.isprintable() or not folder.isascii() or set(folder) & set('"\\'):
+        raise ValueError
+    return Imap(
+        url.scheme,
+        url.hostname,
+        url.port or IMAP_PORTS[url.scheme],
+        unquote(url.username),
+        unquote(url.password or ""),
+        folder,
+        None,
+    )
+
+
+def oauth_(text: str) -> OAuth | None:
+    url, client, secret, refresh = text.split()
+    if urlsplit(url).scheme != "https" and urlsplit(url).hostname not in ("127.0.0.1", "localhost"):
+        raise ValueError
+    return OAuth(url, client, secret, refresh)
+
+
+def user_password(text: str) -> str:
+    user, colon, password = text.partition(":")
+    if not (user and colon and len(password) >= 8):
+        raise ValueError
+    return text
 
 
 def weight(query: str) -> int:

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from mailer import address, consent, notices, subscribers, subscriptions, suppressions
+from mailer import address, bounces, consent, notices, subscribers, subscriptions, suppressions
+from mailer.bounces.reasons import WORDS
 from mailer.consent import Actor
 from mailer.db import Connection
 from mailer.errors import Unknown
 from mailer.subscriptions import Channel, Own
 from mailer.vault import Vault
+
+MOST_BOUNCES = 1000
 
 
 async def find(conn: Connection, keys: Vault, email: str) -> Own:
@@ -54,6 +57,7 @@ async def export(conn: Connection, keys: Vault, own: Own, *, actor: Actor) -> Ma
     await consent.record(conn, own.subscriber.subject(keys), "subject.exported", actor=actor)
     fresh = await subscriptions.own(conn, keys, own.subscriber)
     suppressed = await suppressions.reason(conn, keys, own.address)
+    came_back = await bounces.latest(conn, own.subscriber.id, None, MOST_BOUNCES)
     shown = await notices.named(
         conn, [event.content["notice"]["id"] for event in fresh.record if event.content["notice"]]
     )
@@ -66,6 +70,20 @@ async def export(conn: Connection, keys: Vault, own: Own, *, actor: Actor) -> Ma
         "subscriptions": [describe(found) for found in fresh.subscriptions],
         "notices": {id_: notices.content(notice) for id_, notice in shown.items()},
         "events": [event.content for event in fresh.record],
+        "bounces": [returned(line) for line in came_back],
+    }
+
+
+def returned(line: bounces.Line) -> Mapping[str, Any]:
+    """What came back of a mail to them, as it is kept."""
+    return {
+        "at": consent.timestamp(line.at),
+        "newsletter": line.newsletter,
+        "digest": line.digest,
+        "kind": line.kind,
+        "reason": WORDS[line.reason],
+        "status": line.status,
+        "act": line.act,
     }
 
 

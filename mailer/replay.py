@@ -86,8 +86,8 @@ def follow(place: Place | None, event: Mapping[str, Any]) -> Place | None:
     return None
 
 
-CHANGED = ("language", "cadence")
-"""What a subscriber may change without asking anew."""
+CHANGED = ("language", "cadence", "state")
+"""What may change without asking anew: a state, where what ended it was a mistake of others."""
 
 
 # the tables beside it

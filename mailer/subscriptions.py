@@ -456,29 +456,6 @@ async def leave(conn: Connection, keys: Vault, text: str, channel: Channel) -> F
     return found
 
 
-async def complain(conn: Connection, keys: Vault, text: str) -> bool:
-    """The holder of a VERP token's mail reported it as unwanted: everything ends, for good.
-
-    Whether the token was true.
-    """
-    return await end_by_mail(conn, keys, text, "complaint", "complaint")
-
-
-async def bounce(conn: Connection, keys: Vault, text: str) -> bool:
-    """The address behind a VERP token takes no mail, as was found out for certain: as above."""
-    return await end_by_mail(conn, keys, text, "bounce", "bounce")
-
-
-async def end_by_mail(
-    conn: Connection, keys: Vault, text: str, channel: Channel, why: suppressions.Reason
-) -> bool:
-    found = await look(conn, keys, text, "bounce")
-    if found is None:
-        return False
-    await end(conn, keys, await own(conn, keys, found.subscriber), channel, why, SYSTEM)
-    return True
-
-
 async def end(
     conn: Connection,
     keys: Vault,
@@ -498,6 +475,17 @@ async def withdraw(conn: Connection, found: Found, channel: Channel, actor: Acto
     await conn.execute(SQL.leave, found.subscription.id)
     await outbox.drop_of(conn, found.subscription.id)
     await record(conn, found, "consent.withdrawn", {"channel": channel}, actor)
+
+
+async def restore(
+    conn: Connection, found: Found, evidence: Mapping[str, Any], actor: Actor
+) -> None:
+    """What ended by mistake, and not by the person's will, goes on; they had confirmed it."""
+    if found.subscription.state != "left" or found.subscription.confirmed_at is None:
+        return
+    await conn.execute(SQL.restore, found.subscription.id)
+    said = {"from": {"state": "left"}, "to": {"state": "confirmed"}, **evidence}
+    await record(conn, found, "consent.updated", said, actor)
 
 
 async def record(

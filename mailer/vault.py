@@ -33,7 +33,7 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 BLOCK_BYTES = 64
 SEALED_VERSION = b"\x01"
-NAMES = ("index", "suppression", "network", "form", "log")
+NAMES = ("index", "suppression", "network", "form", "log", "bounce")
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,10 @@ class Vault:
     def network(self, prefix: str) -> bytes:
         """What counts requests of a network without keeping which: 32 bytes."""
         return self._digest("network", prefix)
+
+    def bounce(self, text: str) -> bytes:
+        """What tells whether a report was told before: 32 bytes."""
+        return self._digest("bounce", text)
 
     def form(self, text: str) -> bytes:
         return self._digest("form", text)

@@ -5,6 +5,7 @@
     digests      mails of the digests being sent
     feeds        polls those that are due
     schedule     makes digests that are due, and begins those whose time has come
+    returns      takes what comes back, by LMTP or from a mailbox; looks for storms and complaints
     renewals     asks readers to agree to newer words; who did not answer in time leaves
     seal         consent events → the log and its checkpoint; one worker at a time
     journal      writes down who was erased, for the day when a backup is restored
@@ -28,11 +29,13 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from mailer import (
+    bounces,
     digests,
     editions,
     erasures,
     feeds,
     fetch,
+    imap,
     keys,
     outbox,
     providers,
@@ -42,6 +45,7 @@ from mailer import (
     subscriptions,
 )
 from mailer import log as consent_log
+from mailer.bounces import Channel, reading
 from mailer.config import Settings
 from mailer.consent import SYSTEM
 from mailer.db import Connection, Pool
@@ -49,6 +53,7 @@ from mailer.delivery import Delivery
 from mailer.errors import Unavailable
 from mailer.feeds import Failed, Feed, Fetched, Gone, Stored
 from mailer.fetch import Policy
+from mailer.listener import Listener
 from mailer.log import Broken
 from mailer.log.keep import Keep
 from mailer.outbox import CHANNEL
@@ -70,6 +75,10 @@ RENEW_AT_ONCE = 100
 JOURNAL_SECONDS = 5.0
 SWEEP_SECONDS = 1800.0
 BEAT_SECONDS = 3.0
+WATCH_SECONDS = 30.0
+IMAP_SECONDS = 60.0
+LISTEN_AGAIN_SECONDS = 15.0
+TIDY_SECONDS = 1800.0
 SEAL_AT_ONCE = 2000
 SEAL_SECONDS = 0.3
 """Between looks at what waits to be sealed: the log is at most a second behind."""
@@ -121,6 +130,11 @@ class Worker:
             for _ in range(FEEDS_AT_ONCE):
                 loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
             loops.create_task(self.repeat(self.schedule, asyncio.Event(), SCHEDULE_SECONDS))
+            loops.create_task(self.repeat(self.watch, asyncio.Event(), WATCH_SECONDS))
+            loops.create_task(self.repeat(self.tidy, asyncio.Event(), TIDY_SECONDS))
+            loops.create_task(self.take_returns())
+            if self.settings.bounce_imap is not None:
+                loops.create_task(self.repeat(self.read_mailbox, asyncio.Event(), IMAP_SECONDS))
             loops.create_task(self.repeat(self.renew, wake["renewals"], RENEW_SECONDS))
             loops.create_task(self.repeat(self.journal, asyncio.Event(), JOURNAL_SECONDS))
             loops.create_task(self.repeat(self.forget_again, asyncio.Event(), SWEEP_SECONDS))
@@ -286,6 +300,62 @@ class Worker:
             stopped.cancel()
             fetched.cancel()
             await asyncio.gather(stopped, fetched, return_exceptions=True)
+
+    async def watch(self) -> bool:
+        async with self.pool.acquire() as conn, conn.transaction():
+            for alarm in await bounces.watch(conn, self.keys):
+                log.warning("%s", alarm)
+        return False
+
+    async def tidy(self) -> bool:
+        """Forgive whose mails arrive again; forget what was kept of bounces long enough."""
+        async with self.pool.acquire() as conn, conn.transaction():
+            await bounces.forgive(conn)
+            await bounces.forget_old(conn)
+        return False
+
+    # what comes back
+
+    async def take_returns(self) -> None:
+        """Listen until `stop`. One worker of a machine does; should it end, another takes over."""
+        where, domain = self.settings.lmtp_listen, self.settings.bounce_domain
+        if where is None or domain is None:
+            return
+        listener = Listener(domain, lambda raw, to: self.take(raw, "lmtp", to))
+        warned = False
+        while not self.stop.is_set():
+            try:
+                await listener.start(where)
+            except OSError as error:
+                if not warned:
+                    log.warning("MAILER_LMTP_LISTEN (%s:%d): %s; another worker may listen there",
+                                where.host, where.port, error.strerror)  # fmt: skip
+                    warned = True
+                await self.rest(asyncio.Event(), LISTEN_AGAIN_SECONDS)
+            else:
+                await self.stop.wait()
+        listener.stop()
+
+    async def read_mailbox(self) -> bool:
+        """Several workers may: what two of them find is stored once."""
+        assert self.settings.bounce_imap is not None
+
+        async def take(raw: bytes) -> bool:
+            taken = await self.take(raw, "imap")
+            return taken.again or taken.bounce is not None
+
+        try:
+            await imap.poll(self.settings.bounce_imap, take)
+        except Unavailable as error:
+            log.warning("%s", error)
+        return False
+
+    async def take(self, raw: bytes, channel: Channel, *recipients: str) -> bounces.Taken:
+        """Read what came back, store it and act on it; once this returns it is committed."""
+        found = await asyncio.to_thread(reading.read, raw)
+        async with self.pool.acquire() as conn, conn.transaction():
+            report = bounces.mailed(channel, raw, found, recipients)
+            return await bounces.take(conn, self.keys, report)
 
     async def beat(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():

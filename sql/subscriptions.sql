@@ -96,6 +96,9 @@ update subscriber set language = $2 where id = $1;
 -- name: leave
 update subscription set state = 'left', left_at = now() where id = $1;
 
+-- name: restore
+update subscription set state = 'confirmed', left_at = null where id = $1;
+
 -- name: fall_back
 -- Who left, was asked again and did not answer left when they left.
 update subscription

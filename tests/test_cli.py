@@ -469,3 +469,34 @@ def test_a_key_needs_a_domain(mailer: Run) -> None:
     refused = mailer("dkim", "key")
     assert refused.returncode == 1
     assert "MAILER_DKIM_DOMAIN" in refused.stderr
+
+
+BOUNCE = """\
+From: MAILER-DAEMON@mx.example.net
+Subject: failure notice
+
+550 5.1.1 <anna@example.org>: User unknown
+"""
+
+
+def test_a_bounce_is_told_what_it_is_and_strikes_nobody_without_a_token(mailer: Run) -> None:
+    said = done(mailer("bounce", "--dry-run", given=BOUNCE))
+    assert said == "hard: there is no such mailbox\n"
+    told = json.loads(done(mailer("bounce", "--json", given=BOUNCE)))
+    assert (told["kind"], told["reason"], told["bounce"]) == ("hard", "no-mailbox", None)
+    assert "it was told before" in done(mailer("bounce", given=BOUNCE))
+    assert "1 in the last 30 days" in done(mailer("bounce", "list"))
+    assert json.loads(done(mailer("bounce", "list", "--json"))) == []
+
+
+def test_what_there_is_not_can_be_neither_shown_nor_undone_nor_lifted(mailer: Run) -> None:
+    set_up(mailer)
+    for args in (("show", "7"), ("undo", "7"), ("lift", "weekly", "1", "google")):
+        finished = mailer("bounce", *args)
+        assert finished.returncode == 1, args
+        assert "no" in finished.stderr.lower()
+
+
+def test_the_health_of_a_list_without_mails_is_empty(mailer: Run) -> None:
+    assert json.loads(done(mailer("health", "--json"))) == {"digests": [], "alarms": []}
+    assert done(mailer("health")) == ""

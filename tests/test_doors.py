@@ -113,11 +113,11 @@ async def not_me(client: Client, conn: Connection, vault: Vault) -> None:
 
 
 async def complaint(client: Client, conn: Connection, vault: Vault) -> None:
-    await subscriptions.complain(conn, vault, await world.link(conn, vault, ANNA, "bounce"))
+    await world.ended(conn, vault, await world.link(conn, vault, ANNA, "bounce"), "complaint")
 
 
 async def bounce(client: Client, conn: Connection, vault: Vault) -> None:
-    await subscriptions.bounce(conn, vault, await world.link(conn, vault, ANNA, "bounce"))
+    await world.ended(conn, vault, await world.link(conn, vault, ANNA, "bounce"), "bounce")
 
 
 async def staff(client: Client, conn: Connection, vault: Vault) -> None:

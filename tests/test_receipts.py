@@ -163,7 +163,7 @@ async def test_what_the_controller_ended_is_revoked_and_not_withdrawn(
 async def test_a_complaint_is_the_persons_own_withdrawal(conn: Connection, vault: Vault) -> None:
     weekly = await world.make(conn, vault)
     await world.confirmed(conn, vault, weekly.wish(ANNA))
-    await subscriptions.complain(conn, vault, await world.link(conn, vault, ANNA, "bounce"))
+    await world.ended(conn, vault, await world.link(conn, vault, ANNA, "bounce"), "complaint")
     (record,) = receipts.linked(await gathered(conn, vault))["@graph"]
     last = record["dpv:hasConsentStatus"][-1]
     assert last["@type"] == ["dpv:ConsentWithdrawn"]

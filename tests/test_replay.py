@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -98,10 +98,10 @@ class Life:
             await subscriptions.renew(self.conn, held, self.newer, {})
 
     async def complain(self, slug: str, language: str, cadence: str) -> None:
-        await subscriptions.complain(self.conn, self.vault, await self.link(slug, "bounce"))
+        await world.ended(self.conn, self.vault, await self.link(slug, "bounce"), "complaint")
 
     async def bounce(self, slug: str, language: str, cadence: str) -> None:
-        await subscriptions.bounce(self.conn, self.vault, await self.link(slug, "bounce"))
+        await world.ended(self.conn, self.vault, await self.link(slug, "bounce"), "bounce")
 
     async def be_suppressed(self, slug: str, language: str, cadence: str) -> None:
         await people.suppress(self.conn, self.vault, self.email, actor="staff:anna")
@@ -264,32 +264,21 @@ async def test_who_says_not_me_after_an_earlier_yes_keeps_the_proof_of_it(
     assert types[-1] == "consent.refused"
 
 
-@pytest.mark.parametrize(
-    ("end", "channel", "reason"),
-    [
-        (subscriptions.complain, "complaint", "complaint"),
-        (subscriptions.bounce, "bounce", "bounce"),
-    ],
-)
+@pytest.mark.parametrize("why", ["complaint", "bounce"])
 async def test_a_complaint_or_a_dead_address_ends_everything_for_good(
-    conn: Connection,
-    vault: Vault,
-    end: Callable[[Connection, Vault, str], Awaitable[bool]],
-    channel: str,
-    reason: str,
+    conn: Connection, vault: Vault, why: Literal["complaint", "bounce"]
 ) -> None:
     weekly, other = await world.make(conn, vault), await world.make(conn, vault, "other")
     await world.confirmed(conn, vault, weekly.wish(ANNA))
     await world.ask(conn, vault, other.wish(ANNA))
     token = await world.link(conn, vault, ANNA, "bounce")
-    assert not await end(conn, vault, await world.link(conn, vault, ANNA, "leave"))
     for _ in range(2):
-        assert await end(conn, vault, token)
+        await world.ended(conn, vault, token, why)
     own = await people.find(conn, vault, ANNA)
     assert [found.subscription.state for found in own.subscriptions] == ["left", "left"]
-    assert await suppressions.reason(conn, vault, address.parse(ANNA)) == reason
+    assert await suppressions.reason(conn, vault, address.parse(ANNA)) == why
     ended = [e.content for e in own.record if e.content["type"] == "consent.withdrawn"]
-    assert [(e["actor"], e["evidence"]["channel"]) for e in ended] == [("system", channel)] * 2
+    assert [(e["actor"], e["evidence"]["channel"]) for e in ended] == [("system", why)] * 2
 
 
 async def test_whoever_staff_bring_over_is_asked_in_their_name(

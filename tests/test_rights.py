@@ -6,6 +6,7 @@ import pytest
 
 from mailer import (
     address,
+    bounces,
     digests,
     erasures,
     outbox,
@@ -15,6 +16,8 @@ from mailer import (
     subscribers,
     suppressions,
 )
+from mailer.bounces import Report
+from mailer.bounces.reading import Claim, Reading
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.vault import new_master
@@ -73,6 +76,14 @@ async def told(here: Here, email: str) -> tuple[int, str, str]:  # noqa: F811
     return answer.status, str(answer.url.with_query("")), await answer.text()
 
 
+async def bounced(here: Here, token: str) -> None:  # noqa: F811
+    """A mail to the person came back."""
+    found = Reading("no-mailbox", "5.1.1", "User unknown", (Claim("bounce", token),))
+    async with here.conn.transaction():
+        taken = await bounces.take(here.conn, here.vault, Report("stdin", b"1", found))
+    assert taken.bounce is not None
+
+
 async def test_nothing_tells_whose_an_address_is(here: Here) -> None:  # noqa: F811
     await suppressions.add(here.conn, here.vault, address.parse("vera@example.org"), "person")
     answers = {await told(here, email) for email in (NEW, BORIS, "vera@example.org")}
@@ -86,6 +97,8 @@ async def test_the_button_at_the_new_address_moves_the_person_and_opens_their_pa
     old = await here.me(ANNA)
     await here.client.post(f"{old}/address", data={"email": NEW})
     path = f"/address/{await link(here.conn, here.vault, ANNA)}"
+    told_of_the_old = await world.link(here.conn, here.vault, ANNA, "bounce")
+    await bounced(here, told_of_the_old)
     page = await (await here.client.get(path)).text()
     assert "a…\N{WORD JOINER}@example.net" in page
     answer = await here.client.post(path, data={"answer": "yes"}, allow_redirects=False)
@@ -93,6 +106,7 @@ async def test_the_button_at_the_new_address_moves_the_person_and_opens_their_pa
     assert answer.headers["Location"] == f"{await here.me(NEW)}?done=moved"
     assert (await here.client.get(old)).status == 404
     assert (await events(here, NEW))[-1] == "address.changed"
+    assert await bounces.latest(here.conn, None, None, 1) == [], "the new address has no past"
     again = await here.client.post(path, data={"answer": "yes"}, allow_redirects=False)
     assert again.status == 200
     assert "/me/" not in await again.text()

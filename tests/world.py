@@ -1,8 +1,10 @@
 """The small world of the tests: one newsletter in two languages, a few people, what they do."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from mailer import address, newsletters, notices, subjects, subscribers, subscriptions
+from mailer.consent import SYSTEM
 from mailer.db import Connection
 from mailer.newsletters import Newsletter
 from mailer.notices import Notice, Words
@@ -92,3 +94,13 @@ async def confirmed(conn: Connection, vault: Vault, wish: Wish) -> Found:
     outcome, _ = await subscriptions.confirm(conn, vault, token, {"page": "test"})
     assert outcome == "confirmed"
     return await found(conn, vault, wish.email)
+
+
+async def ended(
+    conn: Connection, vault: Vault, token: str, why: Literal["complaint", "bounce"]
+) -> None:
+    """What a complaint comes to, or an address that is found dead."""
+    told = await subscriptions.take(conn, vault, token, "bounce")
+    assert told is not None
+    own = await subscriptions.own(conn, vault, told.subscriber)
+    await subscriptions.end(conn, vault, own, why, why, SYSTEM)

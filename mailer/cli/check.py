@@ -1,22 +1,26 @@
 """`mailer check`: what is right and what is wrong, one line each."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import click
 
-from mailer import config, db, dkim, log, migrate, outbox, render, smtp, subjects
+from mailer import config, db, dkim, domain, log, migrate, outbox, render, smtp, subjects
+from mailer.bounces import health
 from mailer.cli import door
-from mailer.config import Settings
+from mailer.config import Listen, Settings
 from mailer.errors import Refusal
 from mailer.letters import specimens
 from mailer.render import faults
 from mailer.render.shelf import BadTemplate
 
+ANSWER_SECONDS = 5
+
 
 @click.command("check")
 @door.run
 async def command() -> None:
-    """Check configuration, database and mail server; exit status 1 if anything is wrong."""
+    """Check configuration, database, mail server and DNS; exit status 1 if anything is wrong."""
     settings = config.load()
     door.say("ok    configuration")
     wrong = 0
@@ -42,6 +46,10 @@ async def findings(settings: Settings) -> AsyncIterator[tuple[str, str | None]]:
         yield found
     async for found in mail_servers(settings):
         yield found
+    async for found in domain.findings(settings, domain.Names()):
+        yield found
+    if settings.lmtp_listen is not None:
+        yield await listening(settings.lmtp_listen)
 
 
 def templates(settings: Settings) -> Iterator[tuple[str, str | None]]:
@@ -81,6 +89,8 @@ async def database(settings: Settings) -> AsyncIterator[tuple[str, str | None]]:
             if settings.secret_key:
                 await subjects.open_vault(conn, settings.secret_key)
                 yield "secret key opens the vault", None
+            for alarm in await health.alarms(conn):
+                yield "alarm", str(alarm)
             yield "consent log", await log.objection(conn)
             working = await outbox.workers(conn)
             yield "workers", None if working else "none is running: start one with mailer work"
@@ -99,3 +109,18 @@ async def mail_servers(settings: Settings) -> AsyncIterator[tuple[str, str | Non
             yield f"mail server {server}", str(error)
         else:
             yield f"mail server {server}", None
+
+
+async def listening(where: Listen) -> tuple[str, str | None]:
+    """Whether a worker takes what comes back."""
+    name = f"bounces at {where.host}:{where.port}"
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            reader, writer = await asyncio.open_connection(where.host, where.port)
+            greeting = await reader.readline()
+            writer.close()
+    except (OSError, TimeoutError):
+        greeting = b""
+    if greeting.startswith(b"220"):
+        return name, None
+    return name, "nobody takes them: start a worker on this machine (mailer work)"

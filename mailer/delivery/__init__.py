@@ -35,7 +35,8 @@ from uuid import UUID
 
 import asyncpg
 
-from mailer import limits, outbox, providers, subscriptions
+from mailer import bounces, limits, outbox, providers, subscriptions
+from mailer.bounces import Answer
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.delivery import verdicts
@@ -461,6 +462,7 @@ class Delivery:
             async with conn.transaction():
                 await self.settle_all(conn, said)
                 await outbox.end(conn, self.worker, ended)
+                await bounces.settled(conn, self.keys, answers(said))
             self.settled(said)
             for batch in ended:
                 del self.batches[batch]
@@ -476,6 +478,7 @@ class Delivery:
     async def settle_all(self, conn: Connection, said: Sequence["Said"]) -> None:
         """In one transaction; the consent record first: whoever erases a person locks the
         subscription and then its mails, and so does this, in the order of subscriptions."""
+        await bounces.hold(conn, answers(said))
         for each in sorted(said, key=lambda each: each.mail.subscription):
             if each.mail.kind == "confirm" and isinstance(each.outcome, Verdict) and not each.again:
                 await self.testify(conn, each.mail, each.outcome)
@@ -530,6 +533,26 @@ class Said:
         return isinstance(self.outcome, Verdict) and verdicts.again(self.mail, self.outcome)
 
     @property
+    def answer(self) -> Answer | None:
+        """What the mail server said; None: it was not asked."""
+        mail, verdict = self.mail, self.outcome
+        if not isinstance(verdict, Verdict) or verdict is UNFIT:
+            return None
+        return Answer(
+            mail.subscription,
+            mail.message,
+            mail.digest,
+            self.provider,
+            verdict.kind,
+            verdict.stage,
+            verdict.code,
+            verdict.enhanced,
+            verdict.reply,
+            first=mail.attempts == 0,
+            again=self.again,
+        )
+
+    @property
     def too_fast(self) -> bool:
         return isinstance(self.outcome, Verdict) and verdicts.too_fast(self.outcome)
 
@@ -543,3 +566,7 @@ class Said:
         if isinstance(self.outcome, Verdict):
             state = "sent" if self.outcome.kind == "sent" else "failed"
         return self.mail.id, state, self.reply
+
+
+def answers(said: Sequence[Said]) -> list[Answer]:
+    return [answer for each in said if (answer := each.answer)]

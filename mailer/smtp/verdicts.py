@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from mailer import address
 from mailer.config import Smtp
 from mailer.errors import Refusal
 
@@ -13,7 +14,6 @@ Kind: TypeAlias = Literal["sent", "later", "never"]
 MOST_REPLY = 300
 
 ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\S)")
-ADDRESS_LIKE = re.compile(r"[^\s<>()\[\],;:\"'/]+(?:@|=40|%40)[^\s<>()\[\],;:\"'/]+", re.IGNORECASE)
 
 OF_US = {421, 432, 454, 530, 534, 535, 538}
 """Not available, or not without TLS or a login: true of every mail (RFC 5321, 3207, 4954)."""
@@ -64,14 +64,12 @@ def closed(server: Smtp, reason: str, code: int = 0) -> RoadClosed:
 def masked(reply: str, recipient: str) -> str:
     """A reply in one short line, without anything that looks like an address or its owner."""
     local = recipient.rpartition("@")[0]
-    return reply if harmless(reply, local) else cleaned(reply, local)
+    return reply if harmless(reply, local) else cleaned(reply, recipient)
 
 
-def cleaned(reply: str, local: str) -> str:
+def cleaned(reply: str, recipient: str) -> str:
     line = " ".join("".join(c if c.isprintable() else " " for c in reply).split())
-    line = ADDRESS_LIKE.sub("…", line)
-    for name in sorted({local, local.partition("+")[0]} - {""}, key=len, reverse=True):
-        line = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", line, flags=re.IGNORECASE)
+    line = address.scrubbed(line, recipient)
     return line if len(line) <= MOST_REPLY else line[: MOST_REPLY - 1] + "…"
 
 

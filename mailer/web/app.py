@@ -19,6 +19,7 @@ from mailer.web import (
     archive,
     guard,
     health,
+    hooks,
     inbox,
     links,
     log,
@@ -70,6 +71,10 @@ ROUTES = [
     web.get("/archive/{slug}", archive.series),
     web.get("/archive/{slug}/feed.xml", archive.feed),
     web.get(r"/archive/{slug}/{number:[1-9]\d{0,8}}", archive.issue),
+    web.post("/hooks/ses", hooks.amazon),
+    web.post("/hooks/mailgun", hooks.mailguns),
+    web.post("/hooks/postmark", hooks.postmarks),
+    web.post("/hooks/sendgrid", hooks.sendgrids),
     web.get("/api/v1/openapi.json", api.describe),
     web.get("/api/v1/articles", api.listing),
     web.post("/api/v1/articles", api.post),
@@ -97,6 +102,7 @@ def make(
 ) -> web.Application:
     app = web.Application(middlewares=[page.kindly], client_max_size=guard.BODY_BYTES)
     app[page.SETTINGS], app[page.POOL], app[page.VAULT] = settings, pool, vault
+    app[hooks.FETCHER], app[hooks.CERTIFICATES] = hooks.Fetcher(), {}
     app.add_routes(ROUTES)
     if mailbox is not None:
         app[inbox.MAILBOX] = mailbox

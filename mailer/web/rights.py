@@ -8,7 +8,7 @@ import logging
 import asyncpg
 from aiohttp import web
 
-from mailer import address, erasures, people, rectification, render, subscriptions
+from mailer import address, bounces, erasures, people, rectification, render, subscriptions
 from mailer.consent import SUBJECT
 from mailer.db import Connection
 from mailer.errors import Conflict, Invalid, Refusal, TooMany, Unavailable, Unknown
@@ -146,6 +146,8 @@ async def moved(
         try:
             async with conn.transaction():
                 outcome, own = await rectification.confirm(conn, keys, token(request), evidence)
+                if own is not None and asked is not None:
+                    await bounces.forget_of(conn, asked.subject.id)
         except asyncpg.UniqueViolationError:  # somebody else took it in this very moment
             return asked, "taken", None
     return asked, outcome, str(own) if own else None
