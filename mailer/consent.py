@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 from uuid import UUID
 
 import rfc8785
@@ -40,7 +40,9 @@ Type: TypeAlias = Literal[
     "confirmation.failed",
     "consent.confirmed",
     "consent.refused",
+    "consent.expired",
     "consent.updated",
+    "consent.renewed",
     "consent.withdrawn",
     "subject.imported",
     "subject.exported",
@@ -49,6 +51,8 @@ Type: TypeAlias = Literal[
     "staff.exported",
     "notice.published",
 ]
+TYPES: tuple[Type, ...] = get_args(Type)
+
 Actor: TypeAlias = str
 """`subject`, `system` or `staff:<id>`."""
 
@@ -200,6 +204,7 @@ class Filter:
 
     newsletter: str | None = None
     type: str | None = None
+    notice: str | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -220,7 +225,13 @@ async def stream(
     Takes constant memory; inside the caller's transaction.
     """
     rows = conn.cursor(
-        SQL.matching, wanted.newsletter, wanted.type, wanted.since, wanted.until, prefetch=1000
+        SQL.matching,
+        wanted.newsletter,
+        wanted.type,
+        wanted.notice,
+        wanted.since,
+        wanted.until,
+        prefetch=1000,
     )
     async for record_ in rows:
         row = Matching(**record_)

@@ -29,6 +29,7 @@ from mailer import (
     notices,
     outbox,
     render,
+    renewals,
     subscribers,
     subscriptions,
     suppressions,
@@ -42,6 +43,7 @@ from mailer.letters import Letter
 from mailer.mime import Mould
 from mailer.newsletters import Newsletter
 from mailer.outbox import Claimed
+from mailer.renewals import Asked
 from mailer.smtp import Road, RoadClosed, Verdict
 from mailer.subscriptions import Testimony
 from mailer.tokens import Purpose, Token
@@ -54,6 +56,7 @@ JITTER = 0.2
 PATIENCE = {
     "confirm": timedelta(hours=4),
     "already": timedelta(hours=4),
+    "renew": timedelta(hours=48),
     "digest": timedelta(hours=48),
 }
 ROAD_CLOSED = timedelta(seconds=15)
@@ -168,17 +171,24 @@ class Delivery:
     async def compose(self, conn: Connection, mail: Claimed, subject: Subject) -> Compiled:
         """The mail as it is for all who get the same words, compiled once."""
         origin = await self.origin(conn, mail, subject) if mail.kind == "confirm" else None
-        key = (mail.kind, mail.digest, mail.newsletter, mail.notice, mail.language, origin)
+        asked = await renewals.last_asked(conn, mail.subscription) if mail.kind == "renew" else None
+        words = (asked.notice, asked.answer_by) if asked else mail.notice
+        key = (mail.kind, mail.digest, mail.newsletter, words, mail.language, origin)
         if key not in self.moulds:
             if len(self.moulds) >= MOULDS_MOST:
                 self.moulds.clear()
             newsletter = await newsletters.get(conn, mail.newsletter)
-            letter = await self.write(conn, mail, newsletter, origin)
+            letter = await self.write(conn, mail, newsletter, origin, asked)
             self.moulds[key] = newsletter, mime.mould(letter, self.settings.domain)
         return self.moulds[key]
 
     async def write(
-        self, conn: Connection, mail: Claimed, newsletter: Newsletter, origin: str | None
+        self,
+        conn: Connection,
+        mail: Claimed,
+        newsletter: Newsletter,
+        origin: str | None,
+        asked: Asked | None,
     ) -> Letter:
         language = newsletter.offered(mail.language)
         if mail.digest is not None:
@@ -188,7 +198,9 @@ class Delivery:
             return letters.edition(self.settings, newsletter, digest, edition)
         if mail.kind == "already":
             return letters.already(self.settings, newsletter, language)
-        notice = await notices.find(conn, mail.notice)
+        notice = await notices.find(conn, asked.notice if asked else mail.notice)
+        if asked is not None:
+            return letters.renew(self.settings, newsletter, notice, language, asked.answer_by)
         return letters.confirm(self.settings, newsletter, notice, language, origin)
 
     async def origin(self, conn: Connection, mail: Claimed, subject: Subject) -> str | None:
@@ -320,7 +332,7 @@ def said(verdict: Verdict) -> Mapping[str, object]:
 def tokens_of(ready: Ready) -> dict[Purpose, Token]:
     """Every link this reader's mail can carry."""
     mail = ready.mail
-    purposes: tuple[Purpose, ...] = ("confirm", "refuse", "leave", "bounce")
+    purposes: tuple[Purpose, ...] = ("confirm", "refuse", "leave", "bounce", "renew")
     tokens = {
         purpose: Token(
             mail.handle,

@@ -60,7 +60,7 @@ def values(event: Event) -> dict[str, object]:
         content["language"],
         content["actor"],
         content["evidence"],
-        None,
+        event.leaf,
         event.commitment.hex(),
     )
     return dict(zip(COLUMNS, found, strict=True))

@@ -5,9 +5,12 @@ words agreed to (GDPR, Articles 7(1) and 13; EDPB guidelines 05/2020, 104-108).
 """
 
 import hashlib
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import SequenceMatcher
+from typing import Literal, TypeAlias
 
 from mailer import consent, db
 from mailer.consent import Actor, Finding
@@ -89,19 +92,117 @@ def check(words: Words) -> None:
 
 def form(words: Words) -> bytes:
     """The exact bytes that a notice's id and hash stand for."""
-    return consent.canonical(
-        {
-            "v": 1,
-            "newsletter": words.newsletter,
-            "language": words.language,
-            "wording": words.wording,
-            "controller": words.controller,
-            "purposes": list(words.purposes),
-            "recipients": words.recipients,
-            "retention": words.retention,
-            "withdrawal": words.withdrawal,
-        }
-    )
+    return consent.canonical(content(words))
+
+
+def content(words: Words) -> dict[str, object]:
+    """Everything a notice says, as the JSON object whose RFC 8785 form is hashed."""
+    return {
+        "v": 1,
+        "newsletter": words.newsletter,
+        "language": words.language,
+        "wording": words.wording,
+        "controller": words.controller,
+        "purposes": list(words.purposes),
+        "recipients": words.recipients,
+        "retention": words.retention,
+        "withdrawal": words.withdrawal,
+    }
+
+
+async def named(conn: Connection, ids: Sequence[str]) -> dict[str, Notice]:
+    """Those that events name, by id; notices are never deleted."""
+    return {notice.id: notice for notice in await db.fetch(conn, Notice, SQL.named, list(ids))}
+
+
+async def all_(conn: Connection) -> list[Notice]:
+    return await db.fetch(conn, Notice, SQL.all)
+
+
+# versions beside one another
+
+
+Kind: TypeAlias = Literal["kept", "gone", "new"]
+PARTS = ("language", "wording", "controller", "purposes", "recipients", "retention", "withdrawal")
+WORDS = re.compile(r"\s+|\w+|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some words in a row that two versions share, or only one of them has."""
+
+    kind: Kind
+    text: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """One part of a notice in two versions; read without what is `new` it is the old one."""
+
+    part: str
+    pieces: Sequence[Piece]
+
+    @property
+    def old(self) -> str:
+        return "".join(piece.text for piece in self.pieces if piece.kind != "new")
+
+    @property
+    def new(self) -> str:
+        return "".join(piece.text for piece in self.pieces if piece.kind != "gone")
+
+
+def difference(old: Words, new: Words) -> list[Change]:
+    """The parts that differ, word by word, in the order in which a notice has them."""
+    before, after = said(old), said(new)
+    return [
+        Change(part, compared(before[part], after[part]))
+        for part in PARTS
+        if before[part] != after[part]
+    ]
+
+
+def said(words: Words) -> dict[str, str]:
+    """Every part as text; purposes a line each."""
+    return {**{part: getattr(words, part) for part in PARTS}, "purposes": "\n".join(words.purposes)}
+
+
+def compared(old: str, new: str) -> list[Piece]:
+    """Between words that differ, a space that both have keeps nothing together: it goes along."""
+    before, after = WORDS.findall(old), WORDS.findall(new)
+    pieces: list[Piece] = []
+    gone = added = ""
+    for tag, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        was, became = "".join(before[a:b]), "".join(after[c:d])
+        if tag == "equal" and (was.strip() or not gone + added):
+            pieces += [*changed(gone, added), Piece("kept", was)]
+            gone = added = ""
+        else:
+            gone, added = gone + was, added + became
+    return [*pieces, *changed(gone, added)]
+
+
+def changed(gone: str, added: str) -> list[Piece]:
+    return [piece for piece in (Piece("gone", gone), Piece("new", added)) if piece.text]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Which versions there are and who is subscribed under each, in numbers; `newsletter`: slug."""
+
+    id: str
+    language: str
+    newsletter: str | None
+    valid_from: datetime
+    current: bool
+    pending: int
+    confirmed: int
+    left: int
+    wording: str
+
+
+async def standings(conn: Connection, id_: str | None = None) -> list[Standing]:
+    """Of every version, oldest first; or of one."""
+    return await db.fetch(conn, Standing, SQL.standings, id_)
 
 
 async def current(conn: Connection, newsletter: int, language: str) -> Notice | None:
@@ -117,10 +218,6 @@ async def find(conn: Connection, id_: str) -> Notice:
             "The form showed an old or unknown notice: load the page again.", field="notice"
         )
     return found
-
-
-async def all_(conn: Connection) -> list[Notice]:
-    return await db.fetch(conn, Notice, SQL.all)
 
 
 async def verify(conn: Connection, house: Subject) -> AsyncIterator[Finding]:

@@ -18,7 +18,7 @@ SQL = db.statements("outbox")
 CHANNEL = "mailer"
 """NOTIFY on it wakes the workers; the payload says for what."""
 
-Kind: TypeAlias = Literal["confirm", "already", "digest"]
+Kind: TypeAlias = Literal["confirm", "already", "digest", "renew"]
 STATES = ("waiting", "sent", "failed", "dropped")
 
 
@@ -63,7 +63,7 @@ async def put_digest(conn: Connection, digest: int) -> int:
     return added
 
 
-async def wake(conn: Connection, what: Literal["request", "outbox"]) -> None:
+async def wake(conn: Connection, what: Literal["request", "outbox", "renewal"]) -> None:
     await conn.execute(SQL.wake, CHANNEL, what)
 
 
@@ -85,6 +85,11 @@ async def attest(conn: Connection, id_: int) -> None:
 async def drop(conn: Connection, ids: Sequence[int]) -> None:
     """Mails that nobody wants any more."""
     await conn.execute(SQL.drop, list(ids))
+
+
+async def drop_renewals(conn: Connection, newsletter: int) -> None:
+    """A renewal is over: what still waits to ask its readers never goes."""
+    await conn.execute(SQL.drop_renewals, newsletter)
 
 
 async def settle(

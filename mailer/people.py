@@ -6,7 +6,7 @@ GDPR, Articles 15 (access), 17 (erasure), 20 (portability).
 from collections.abc import Mapping
 from typing import Any
 
-from mailer import address, consent, subjects, subscribers, subscriptions, suppressions
+from mailer import address, consent, notices, subjects, subscribers, subscriptions, suppressions
 from mailer.consent import Actor
 from mailer.db import Connection
 from mailer.errors import Unknown
@@ -22,18 +22,46 @@ async def find(conn: Connection, keys: Vault, email: str) -> Own:
     return await subscriptions.own(conn, keys, subscriber)
 
 
+async def view(
+    conn: Connection, keys: Vault, email: str, *, what: str, reason: str, actor: Actor
+) -> Own:
+    """What staff look at, as `find`; that they looked, at what and why is recorded."""
+    own = await find(conn, keys, email)
+    await consent.record(
+        conn,
+        own.subscriber.subject(keys),
+        "staff.viewed",
+        actor=actor,
+        evidence={"what": what, "reason": reason},
+    )
+    return own
+
+
+async def check_suppression(
+    conn: Connection, keys: Vault, email: str, *, reason: str, actor: Actor
+) -> suppressions.Reason | None:
+    """Why the address is suppressed, if it is; that staff looked is recorded of who has it."""
+    reached = address.parse(email)
+    if await subscribers.by_address(conn, keys, reached) is not None:
+        await view(conn, keys, email, what="suppression", reason=reason, actor=actor)
+    return await suppressions.reason(conn, keys, reached)
+
+
 async def export(conn: Connection, keys: Vault, own: Own, *, actor: Actor) -> Mapping[str, Any]:
     """Everything held about a person as one JSON object; that it was exported is recorded."""
     await consent.record(conn, own.subscriber.subject(keys), "subject.exported", actor=actor)
     fresh = await subscriptions.own(conn, keys, own.subscriber)
     suppressed = await suppressions.reason(conn, keys, own.address)
+    shown = await notices.named(
+        conn, [event.content["notice"]["id"] for event in fresh.record if event.content["notice"]]
+    )
     return {
         "subject": str(fresh.subscriber.id),
         "email": fresh.address.given,
         "language": fresh.subscriber.language,
         "suppressed": suppressed,
         "subscriptions": [describe(found) for found in fresh.subscriptions],
-        "notices": {found.notice.id: found.notice.wording for found in fresh.subscriptions},
+        "notices": {id_: notices.content(notice) for id_, notice in shown.items()},
         "events": [event.content for event in fresh.record],
     }
 
@@ -75,12 +103,9 @@ async def erase(
 async def suppress(conn: Connection, keys: Vault, email: str, *, actor: Actor) -> None:
     """Never write to the address again; whoever has it leaves everything. Raises Invalid."""
     reached = address.parse(email)
-    await suppressions.add(conn, keys, reached, "staff")
     subscriber = await subscribers.by_address(conn, keys, reached)
     if subscriber is None:
+        await suppressions.add(conn, keys, reached, "staff")
         return
     own = await subscriptions.own(conn, keys, subscriber)
-    for held in own.subscriptions:
-        found = await subscriptions.find(conn, own, held.newsletter.slug)
-        if found is not None:
-            await subscriptions.withdraw(conn, found, "staff", actor)
+    await subscriptions.end(conn, keys, own, "staff", "staff", actor)

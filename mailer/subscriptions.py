@@ -3,10 +3,14 @@
     request   what a form left            (web: one sealed row, the same work for everyone)
     admit     request → asked, or nothing (worker)
     confirm   pending → confirmed         (the button behind the mailed link)
+    renew     confirmed, under newer words
     refuse    pending → forgotten         ("this was not me")
     leave     pending, confirmed → left   (one click; never expires)
+    lapse     pending → forgotten         (nobody answered in time)
+              confirmed → left
 
-Each step writes its consent event in the same transaction.
+Who is forgotten after an earlier yes is `left` instead: the proof of that yes stays. Each step
+writes its consent event in the same transaction, and `replay` reads the states out of the events.
 """
 
 import json
@@ -60,7 +64,10 @@ Testimony: TypeAlias = Literal["confirmation.sent", "confirmation.accepted", "co
 
 @dataclass(frozen=True)
 class Wish:
-    """What a form asks for. `evidence`: how it was asked, for the consent record."""
+    """What a form asks for. `evidence`: how it was asked, for the consent record; `by`: who asked.
+
+    Whoever is asked for by staff was brought over from another list.
+    """
 
     email: str = field(repr=False)
     newsletters: Sequence[str]
@@ -68,6 +75,7 @@ class Wish:
     language: str
     cadence: str | None = None
     evidence: Mapping[str, Any] | None = None
+    by: Actor = SUBJECT
 
 
 @dataclass(frozen=True)
@@ -203,6 +211,10 @@ async def admit_one(conn: Connection, keys: Vault, asking: Asking, confirm_hours
     wish = asking.wish
     subscriber = await subscribers.keep(conn, keys, asking.subject, asking.address, wish.language)
     notice = await notices.find(conn, wish.notice)
+    evidence = {
+        **(wish.evidence or {}),
+        "received": consent.timestamp(asking.request.created_at),
+    }
     for slug in wish.newsletters:
         newsletter = await newsletters.find(conn, slug)
         choice = Choice(
@@ -210,20 +222,22 @@ async def admit_one(conn: Connection, keys: Vault, asking: Asking, confirm_hours
             notice,
             newsletter.offered(wish.language),
             wish.cadence or newsletter.cadences[0],
-            {**(wish.evidence or {}), "received": consent.timestamp(asking.request.created_at)},
+            evidence,
+            wish.by,
         )
         await ask(conn, keys, subscriber, choice, confirm_hours)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What is asked for in one newsletter."""
+    """What is asked for in one newsletter, and by whom."""
 
     newsletter: Newsletter
     notice: Notice
     language: str
     cadence: str
     evidence: Mapping[str, Any]
+    by: Actor = SUBJECT
 
 
 async def ask(
@@ -238,6 +252,8 @@ async def ask(
         await outbox.put(conn, "already", subscription.id)
         return
     if await conn.fetchval(SQL.mailed_lately, subscriber.id, MAIL_AGAIN) >= MAILED_MOST:
+        # Nobody is asked, so nothing is recorded, and a place that no event speaks of can't stay.
+        await conn.execute(SQL.remove_unasked, subscription.id)
         return
     await conn.execute(
         SQL.ask,
@@ -247,16 +263,18 @@ async def ask(
         choice.cadence,
         timedelta(hours=confirm_hours),
     )
-    await consent.record(
-        conn,
-        subscriber.subject(keys),
-        "subscription.requested",
-        actor=SUBJECT,
-        newsletter=choice.newsletter.slug,
-        notice=choice.notice,
-        language=choice.language,
-        evidence={**choice.evidence, "cadence": choice.cadence},
-    )
+    imported: tuple[consent.Type, ...] = () if choice.by == SUBJECT else ("subject.imported",)
+    for type_ in (*imported, "subscription.requested"):
+        await consent.record(
+            conn,
+            subscriber.subject(keys),
+            type_,
+            actor=choice.by,
+            newsletter=choice.newsletter.slug,
+            notice=choice.notice,
+            language=choice.language,
+            evidence={**choice.evidence, "cadence": choice.cadence},
+        )
     await outbox.put(conn, "confirm", subscription.id)
 
 
@@ -321,6 +339,12 @@ async def take(conn: Connection, keys: Vault, text: str, purpose: Purpose) -> Fo
     return await look(conn, keys, text, purpose) if locked else None
 
 
+async def locked(conn: Connection, keys: Vault, subscription: int) -> Found | None:
+    """By its id; nobody else changes it until this transaction ends. None: it is gone."""
+    row = await db.first(conn, Subscription, SQL.lock, subscription)
+    return await open_subscription(conn, keys, row) if row is not None else None
+
+
 Outcome: TypeAlias = Literal["confirmed", "already", "expired", "unknown"]
 
 
@@ -342,6 +366,14 @@ async def confirm(
     said = {**evidence, "cadence": subscription.cadence, "seconds_since_mailed": waited}
     await record(conn, found, "consent.confirmed", said)
     return "confirmed", found
+
+
+async def renew(
+    conn: Connection, found: Found, notice: Notice, evidence: Mapping[str, Any]
+) -> None:
+    """Somebody confirmed (and locked) agrees to a newer version of the words."""
+    await conn.execute(SQL.renew, found.subscription.id, notice.id)
+    await record(conn, replace(found, notice=notice), "consent.renewed", evidence)
 
 
 async def ask_again(conn: Connection, keys: Vault, text: str, confirm_hours: int) -> None:
@@ -368,21 +400,35 @@ async def refuse(conn: Connection, keys: Vault, text: str, *, never_again: bool)
     found = await take(conn, keys, text, "refuse")
     if found is None:
         return False
-    if never_again:
-        await suppressions.add(conn, keys, found.subscriber.reach(keys), "person")
+    own_ = await own(conn, keys, found.subscriber)
     if found.subscription.state == "confirmed":
         await withdraw(conn, found, "page", SUBJECT)
     elif found.subscription.state == "pending":
-        await forget(conn, found, never_again=never_again)
+        await record(conn, found, "consent.refused", {"never_again": never_again})
+        await forget(conn, found)
+    if never_again:
+        await end(conn, keys, own_, "page", "person", SUBJECT)
     return True
 
 
-async def forget(conn: Connection, found: Found, *, never_again: bool) -> None:
-    """Whoever never said yes leaves nothing behind."""
-    await record(conn, found, "consent.refused", {"never_again": never_again})
-    await conn.execute(SQL.remove, found.subscription.id)
-    if not await of_subscriber(conn, found.subscription.subscriber):
-        await subscribers.erase(conn, found.subscription.subscriber)
+async def forget(conn: Connection, found: Found) -> None:
+    """Whoever never said yes leaves nothing behind; whoever once did, the proof of it."""
+    subscription = found.subscription
+    if subscription.confirmed_at is not None:
+        await conn.execute(SQL.fall_back, subscription.id)
+        return
+    await conn.execute(SQL.remove, subscription.id)
+    if not await of_subscriber(conn, subscription.subscriber):
+        await subscribers.erase(conn, subscription.subscriber)
+
+
+async def lapse(conn: Connection, found: Found, evidence: Mapping[str, Any]) -> None:
+    """There was no answer in time: what was asked, or agreed to, is at an end.
+
+    `found` is locked, and pending or confirmed.
+    """
+    await record(conn, found, "consent.expired", evidence, SYSTEM)
+    await forget(conn, found)
 
 
 async def leave(conn: Connection, keys: Vault, text: str, channel: Channel) -> Found | None:
@@ -391,6 +437,42 @@ async def leave(conn: Connection, keys: Vault, text: str, channel: Channel) -> F
     if found is not None:
         await withdraw(conn, found, channel, SUBJECT)
     return found
+
+
+async def complain(conn: Connection, keys: Vault, text: str) -> bool:
+    """The holder of a VERP token's mail reported it as unwanted: everything ends, for good.
+
+    Whether the token was true.
+    """
+    return await end_by_mail(conn, keys, text, "complaint", "complaint")
+
+
+async def bounce(conn: Connection, keys: Vault, text: str) -> bool:
+    """The address behind a VERP token takes no mail, as was found out for certain: as above."""
+    return await end_by_mail(conn, keys, text, "bounce", "bounce")
+
+
+async def end_by_mail(
+    conn: Connection, keys: Vault, text: str, channel: Channel, why: suppressions.Reason
+) -> bool:
+    found = await look(conn, keys, text, "bounce")
+    if found is None:
+        return False
+    await end(conn, keys, await own(conn, keys, found.subscriber), channel, why, SYSTEM)
+    return True
+
+
+async def end(
+    conn: Connection,
+    keys: Vault,
+    own_: "Own",
+    channel: Channel,
+    why: suppressions.Reason,
+    actor: Actor,
+) -> None:
+    """Nothing is written to the person again: suppressed, and out of every newsletter."""
+    await suppressions.add(conn, keys, own_.address, why)
+    await leave_all(conn, own_, channel, actor)
 
 
 async def withdraw(conn: Connection, found: Found, channel: Channel, actor: Actor) -> None:
@@ -481,13 +563,11 @@ async def change(conn: Connection, found: Found, language: str, cadence: str) ->
     )
 
 
-async def leave_all(conn: Connection, keys: Vault, own_: Own, *, never_again: bool) -> None:
+async def leave_all(conn: Connection, own_: Own, channel: Channel, actor: Actor) -> None:
     for held in own_.subscriptions:
         found = await find(conn, own_, held.newsletter.slug)
         if found is not None:
-            await withdraw(conn, found, "page", SUBJECT)
-    if never_again:
-        await suppressions.add(conn, keys, own_.address, "person")
+            await withdraw(conn, found, channel, actor)
 
 
 # what became of a confirmation mail
@@ -501,10 +581,10 @@ async def mailed(
     evidence: Mapping[str, Any],
 ) -> bool:
     """Keep it on record; False: the person was forgotten in the meantime, and stays so."""
-    row = await db.first(conn, Subscription, SQL.lock, subscription)
-    if row is not None:
-        await record(conn, await open_subscription(conn, keys, row), type_, evidence, SYSTEM)
-    return row is not None
+    found = await locked(conn, keys, subscription)
+    if found is not None:
+        await record(conn, found, type_, evidence, SYSTEM)
+    return found is not None
 
 
 # counting

@@ -4,11 +4,12 @@
     letters      mails to one person; on connections of their own, so digests never hold them up
     digests      mails of the digests being sent
     feeds        polls those that are due
+    renewals     asks readers to agree to newer words; who did not answer in time leaves
     seal         consent events → the log and its checkpoint; one worker at a time
     keep house   says that it lives, frees what silent workers hold, ends digests that are done
 
-PostgreSQL's NOTIFY wakes admit, letters and digests at once; without it they look every few
-seconds. On `stop` each loop finishes its step: what is on the wire is settled.
+PostgreSQL's NOTIFY wakes admit, letters, digests and renewals at once; without it they look every
+few seconds. On `stop` each loop finishes its step: what is on the wire is settled.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from mailer import digests, feeds, fetch, limits, outbox, smtp, subscriptions
+from mailer import digests, feeds, fetch, limits, outbox, renewals, smtp, subscriptions
 from mailer import log as consent_log
 from mailer.config import Settings
 from mailer.db import Connection, Pool
@@ -41,6 +42,8 @@ LETTER_CONNECTIONS = 2
 FEEDS_AT_ONCE = 8
 LOOK_SECONDS = 5.0
 FEED_SECONDS = 15.0
+RENEW_SECONDS = 15.0
+RENEW_AT_ONCE = 100
 BEAT_SECONDS = 3.0
 SEAL_AT_ONCE = 2000
 SEAL_SECONDS = 0.3
@@ -48,6 +51,13 @@ SEAL_SECONDS = 0.3
 
 FORGET_EVERY = 1200
 """Beats between looking for counts that are out of date."""
+
+WOKEN = {
+    "request": ("request",),
+    "outbox": ("letters", "digests"),
+    "renewal": ("renewals",),
+}
+"""Which loops a NOTIFY wakes, by its payload."""
 
 Step = Callable[[], Awaitable[bool]]
 
@@ -83,6 +93,7 @@ class Worker:
             loops.create_task(self.repeat(to_people.step, wake["letters"], LOOK_SECONDS))
             loops.create_task(self.repeat(to_readers.step, wake["digests"], LOOK_SECONDS))
             loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
+            loops.create_task(self.repeat(self.renew, wake["renewals"], RENEW_SECONDS))
             loops.create_task(self.repeat(self.beat, asyncio.Event(), BEAT_SECONDS))
             loops.create_task(self.repeat(self.seal, asyncio.Event(), SEAL_SECONDS))
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
@@ -119,7 +130,7 @@ class Worker:
     @asynccontextmanager
     async def woken(self) -> AsyncIterator[dict[str, asyncio.Event]]:
         """Events that NOTIFY sets; listening starts anew when its connection is lost."""
-        wake = {name: asyncio.Event() for name in ("request", "letters", "digests")}
+        wake = {name: asyncio.Event() for name in ("request", "letters", "digests", "renewals")}
         listening = asyncio.create_task(self.listen(wake))
         try:
             yield wake
@@ -130,7 +141,7 @@ class Worker:
 
     async def listen(self, wake: dict[str, asyncio.Event]) -> None:
         def heard(*notification: object) -> None:
-            for name in ("request",) if notification[-1] == "request" else ("letters", "digests"):
+            for name in WOKEN.get(str(notification[-1]), ()):
                 wake[name].set()
 
         while True:
@@ -161,6 +172,13 @@ class Worker:
         fetched = await fetch.fetch(self.feeds, feed)
         async with self.pool.acquire() as conn, conn.transaction():
             await feeds.store(conn, feed, fetched)
+
+    async def renew(self) -> bool:
+        async with self.pool.acquire() as conn, conn.transaction():
+            asked = await renewals.ask(conn, RENEW_AT_ONCE)
+        async with self.pool.acquire() as conn, conn.transaction():
+            ended = await renewals.end(conn, self.keys, RENEW_AT_ONCE)
+        return bool(asked or ended == RENEW_AT_ONCE)
 
     async def seal(self) -> bool:
         """Seal, commit, then sign; or say why not, which stops all sealers but nothing else."""

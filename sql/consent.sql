@@ -37,8 +37,9 @@ where e.body is not null
   and s.dek is not null
   and ($1::text is null or e.newsletter = $1)
   and ($2::text is null or e.type = $2)
-  and ($3::timestamptz is null or e.at >= $3)
-  and ($4::timestamptz is null or e.at < $4)
+  and ($3::text is null or e.notice = $3)
+  and ($4::timestamptz is null or e.at >= $4)
+  and ($5::timestamptz is null or e.at < $5)
 order by e.at, e.id;
 
 -- name: chains -> mailer.consent.Row

@@ -25,3 +25,27 @@ select newsletter, language, wording, controller, purposes, recipients, retentio
        id, sha256, valid_from
 from notice
 order by valid_from, id;
+
+-- name: named -> mailer.notices.Notice
+select newsletter, language, wording, controller, purposes, recipients, retention, withdrawal,
+       id, sha256, valid_from
+from notice
+where id = any ($1::text[]);
+
+-- name: standings -> mailer.notices.Standing
+-- Current: the newest in its language for its newsletter, or of those for all newsletters.
+select v.id, v.language, n.slug as newsletter, v.valid_from, v.wording,
+       (count(*) filter (where s.state = 'pending'))::integer as pending,
+       (count(*) filter (where s.state = 'confirmed'))::integer as confirmed,
+       (count(*) filter (where s.state = 'left'))::integer as left,
+       v.valid_from <= now() and not exists (
+           select from notice later
+           where later.language = v.language and later.newsletter is not distinct from v.newsletter
+             and later.valid_from <= now() and later.valid_from > v.valid_from
+       ) as current
+from notice v
+left join newsletter n on n.id = v.newsletter
+left join subscription s on s.notice = v.id
+where $1::text is null or v.id = $1
+group by v.id, n.slug
+order by v.valid_from, v.id;

@@ -80,6 +80,11 @@ update outbox set attested = true where id = $1;
 update outbox set state = 'dropped', worker = null, settled_at = now()
 where id = any ($1::bigint[]) and state = 'waiting';
 
+-- name: drop_renewals
+update outbox o set state = 'dropped', settled_at = now()
+from subscription s
+where o.subscription = s.id and s.newsletter = $1 and o.kind = 'renew' and o.state = 'waiting';
+
 -- name: settle
 -- Also when somebody else holds it by now: what was sent was sent.
 update outbox set state = $2, worker = null, reply = $3, settled_at = now()

@@ -69,6 +69,9 @@ update subscription
 set state = 'confirmed', confirmed_at = now(), mailed_at = null, unanswered = 0
 where id = $1;
 
+-- name: renew
+update subscription set notice = $2, mailed_at = null where id = $1;
+
 -- name: speak
 -- The language of the letters that are not about one newsletter.
 update subscriber set language = $2 where id = $1;
@@ -76,8 +79,17 @@ update subscriber set language = $2 where id = $1;
 -- name: leave
 update subscription set state = 'left', left_at = now() where id = $1;
 
+-- name: fall_back
+-- Who left, was asked again and did not answer left when they left.
+update subscription
+set state = 'left', left_at = case when state = 'pending' then left_at else now() end
+where id = $1;
+
 -- name: remove
 delete from subscription where id = $1;
+
+-- name: remove_unasked
+delete from subscription where id = $1 and state = 'pending' and unanswered = 0;
 
 -- name: change
 update subscription set language = $2, cadence = $3 where id = $1;

@@ -1,5 +1,6 @@
 """The commands, each as a process of its own: what they print, and how they end."""
 
+import csv
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pyrage  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
 from mailer import cli, subjects, vault
@@ -17,6 +19,7 @@ from tests import world
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 PYTHON = (sys.executable, "-m", "mailer")
+KEY = pyrage.x25519.Identity.generate()
 
 NOTICE = (
     "--wording", "Yes, write to me.", "--controller", "Example Rights Watch",
@@ -41,9 +44,11 @@ def mailer(database_url: str, tmp_path: Path, secret: str) -> Run:
         "MAILER_SECRET_KEY": secret,
     }
 
-    def run(*args: str, given: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *args: str, given: str = "", command: Sequence[str] = PYTHON, **more: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            (*PYTHON, *args), input=given, env={**environ, **more}, cwd=tmp_path,
+            (*command, *args), input=given, env={**environ, **more}, cwd=tmp_path,
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
@@ -97,6 +102,29 @@ def test_the_road_by_command_from_newsletter_to_preview(mailer: Run, tmp_path: P
     assert done(mailer("consent", "verify")).startswith("2 events")
 
 
+def test_versions_of_a_notice_are_told_apart_and_readers_asked_to_renew(mailer: Run) -> None:
+    set_up(mailer)
+    old = json.loads(done(mailer("notice", "list", "--json")))[0]
+    newer = ("--wording", "Yes, write to me weekly.", *NOTICE[2:])
+    new = json.loads(done(mailer("notice", "add", "--language", "en", *newer, "--json")))
+    told = done(mailer("notice", "diff", old["id"], new["id"]))
+    assert told == "wording:\n  Yes, write to me{+ weekly+}.\n\n"
+    assert "They say the same" in done(mailer("notice", "diff", old["id"], old["id"]))
+    shown = json.loads(done(mailer("notice", "show", old["id"], "--json")))
+    assert (shown["current"], shown["confirmed"]) == (False, 0)
+    for args, status, said in (
+        (("weekly", "--until", "2020-01-01"), 1, "at least 7 days"),
+        (("weekly", "--until", "2099-01-01"), 1, "agreed to current words"),
+        (("weekly", "--stop"), 1, "No renewal of weekly is running"),
+        (("weekly",), 2, "--until"),
+        (("nosuch", "--until", "2099-01-01"), 1, "no newsletter nosuch"),
+    ):
+        refused = mailer("notice", "renew", *args)
+        assert refused.returncode == status
+        assert said in refused.stderr
+    assert json.loads(done(mailer("notice", "renewals", "--json"))) == []
+
+
 def test_people_are_imported_shown_suppressed_and_erased(mailer: Run, tmp_path: Path) -> None:
     set_up(mailer)
     file = tmp_path / "people.csv"
@@ -126,9 +154,68 @@ def test_an_export_with_addresses_wants_a_reason_and_is_recorded(
     assert out.stat().st_mode & 0o777 == 0o600
     types = [json.loads(line)["type"] for line in out.read_text().splitlines()]
     assert types == ["notice.published", "notice.published"]
-    exported = json.loads(done(mailer("consent", "export", "--format", "jsonl")).splitlines()[-1])
-    assert exported["type"] == "staff.exported"
-    assert exported["evidence"]["rows"] == 2
+    assert [path.name for path in tmp_path.glob("*consent*")] == ["consent.jsonl"]
+    again = done(mailer("consent", "export", "--format", "jsonl", "--type", "staff.exported"))
+    recorded = json.loads(again)
+    assert recorded["actor"].startswith("staff:")
+    said = recorded["evidence"]
+    assert said["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert (said["rows"], said["filter"]["type"], said["addresses"]) == (2, None, False)
+
+
+def test_an_export_of_something_mistyped_is_refused(mailer: Run) -> None:
+    set_up(mailer)
+    for options in (("--newsletter", "weakly"), ("--notice", "0" * 32), ("--encrypt-to", "age1x")):
+        refused = mailer("consent", "export", *options)
+        assert (refused.returncode, refused.stdout) == (1, ""), options
+        assert len(refused.stderr.splitlines()) == 1, options
+    assert mailer("consent", "export", "--type", "consent.confirmd").returncode == 2
+
+
+def test_an_export_that_fails_leaves_no_file_and_no_entry(mailer: Run, tmp_path: Path) -> None:
+    set_up(mailer)
+    refused = mailer("consent", "export", "--out", str(tmp_path / "nowhere" / "consent.csv"))
+    assert refused.returncode == 1
+    assert "nowhere/consent.csv can't be written: No such file" in refused.stderr
+    assert done(mailer("consent", "export", "--type", "staff.exported")).count("\n") == 1
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_disk_that_fills_is_said_and_leaves_nothing(
+    mailer: Run, tmp_path: Path, encrypted: bool
+) -> None:
+    set_up(mailer)
+    options = ("--encrypt-to", str(KEY.to_public())) if encrypted else ()
+    full = ("bash", "-c", 'ulimit -f 0; exec "$@"', "bash", *PYTHON)
+    out = tmp_path / "consent.csv"
+    refused = mailer("consent", "export", "--out", str(out), *options, command=full)
+    assert refused.returncode == 1
+    assert refused.stderr == f"{out} can't be written: File too large.\n"
+    assert list(tmp_path.glob("*consent.csv*")) == []
+    assert done(mailer("consent", "export", "--type", "staff.exported")).count("\n") == 1
+
+
+def test_an_encrypted_export_is_read_by_its_recipient_alone(mailer: Run, tmp_path: Path) -> None:
+    set_up(mailer)
+    out = tmp_path / "consent.csv.age"
+    done(mailer("consent", "export", "--out", str(out), "--encrypt-to", str(KEY.to_public())))
+    assert b"notice.published" not in out.read_bytes()
+    opened = pyrage.decrypt(out.read_bytes(), [KEY]).decode()
+    assert [row["type"] for row in csv.DictReader(opened.splitlines())] == ["notice.published"] * 2
+    shown = done(mailer("consent", "export", "--format", "jsonl", "--type", "staff.exported"))
+    assert json.loads(shown)["evidence"]["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+
+
+def test_what_was_exported_to_the_screen_is_recorded_by_its_hash(mailer: Run) -> None:
+    set_up(mailer)
+    shown = done(mailer("subscribers", "export", "--reason", "the board asks"))
+    assert shown == "email,newsletter,state,language,cadence,confirmed_at,left_at\n"  # read as text
+    said = json.loads(
+        done(mailer("consent", "export", "--format", "jsonl", "--type", "staff.exported"))
+    )["evidence"]
+    assert said["sha256"] == hashlib.sha256(shown.replace("\n", "\r\n").encode()).hexdigest()
+    assert (said["what"], said["reason"], said["addresses"]) == (
+        "subscribers", "the board asks", True)  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,18 @@ async def test_a_filter_gives_just_what_it_names(conn: Connection, vault: Vault)
     assert len(events) == 2
 
 
+async def test_events_under_one_version_of_the_words_can_be_picked_out(
+    conn: Connection, vault: Vault
+) -> None:
+    await people_who_agreed(conn, vault)
+    weekly = await world.make(conn, vault, "other")
+    await world.ask(conn, vault, weekly.wish(VERA, "ru"))
+    async with conn.transaction():
+        wanted = Filter(notice=weekly.notices["ru"].id)
+        events = [event.content async for event, _, _ in consent.stream(conn, vault, wanted)]
+    assert [event["type"] for event in events] == ["notice.published", "subscription.requested"]
+
+
 def test_event_ids_carry_their_time_and_are_version_7() -> None:
     from datetime import UTC, datetime
 

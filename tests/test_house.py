@@ -17,8 +17,8 @@ LADDER = (
     ("config", "consent", "limits", "migrate", "outbox", "subjects", "suppressions"),
     ("articles", "exports", "log", "newsletters", "notices", "staff", "subscribers"),
     ("digests", "feeds", "subscriptions"),
-    ("example", "fetch", "letters", "mailbox", "mime", "people", "smtp"),
-    ("delivery", "editions", "evidence", "web.forms", "web.guard", "web.page"),
+    ("example", "fetch", "letters", "mailbox", "mime", "people", "renewals", "replay", "smtp"),
+    ("delivery", "editions", "evidence", "receipts", "web.forms", "web.guard", "web.page"),
     (
         "web.archive",
         "web.health",
@@ -27,6 +27,7 @@ LADDER = (
         "web.log",
         "web.manage",
         "web.public",
+        "web.record",
         "worker",
     ),
     ("web.app",),

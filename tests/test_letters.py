@@ -29,6 +29,7 @@ WEEKLY = Newsletter(
     1, "weekly", {"en": "Rights Weekly", "ru": "Права за неделю"}, ["en", "ru"], "en",
     ["weekly"], "Europe/Berlin", True,
 )  # fmt: skip
+UNTIL = datetime(2026, 12, 14, 22, 59, 59, tzinfo=UTC)
 ISSUE = Digest(
     7, 1, 12, "weekly", "draft", {"en": "Hello.\n\nThis week:", "ru": "Привет."}, "staff:anna",
     AT, None, None, None,
@@ -76,6 +77,7 @@ def every(language: str) -> Mapping[str, Letter]:
         "confirm": letters.confirm(settings(), WEEKLY, notice, language, "https://example.org"),
         "already": letters.already(settings(), WEEKLY, language),
         "digest": issue(item(attachments=[ORDER]), language=language),
+        "renew": letters.renew(settings(), WEEKLY, notice, language, UNTIL),
     }
 
 
@@ -134,6 +136,20 @@ def test_who_has_it_already_is_led_to_their_own_page() -> None:
     assert in_both(letter, f"https://news.example.org/me/{SLOTS['manage']}")
 
 
+def test_a_renewal_shows_the_words_the_day_and_a_way_to_leave() -> None:
+    letter = every("en")["renew"]
+    assert letter.subject == "Do you want to go on? Rights Weekly"
+    assert NOTICE.wording in letter.text
+    assert "&lt;weekly&gt;" in (letter.html or "")
+    assert in_both(letter, "until the end of December")
+    assert in_both(letter, f"https://news.example.org/renew/{SLOTS['renew']}")
+    assert in_both(letter, f"https://news.example.org/u/{SLOTS['leave']}")
+    assert in_both(letter, "will not remind you")
+    headers = dict(letter.headers)
+    assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert "Precedence" not in headers
+
+
 def test_a_digest_has_everything_in_both_parts() -> None:
     letter = issue(
         item(attachments=[ORDER]), item("Приказ", "<p>Что изменится</p>", "ru", url=None)
@@ -178,7 +194,7 @@ def test_attachments_are_named_for_people(
 
 
 @pytest.mark.parametrize("language", render.LANGUAGES)
-@pytest.mark.parametrize("letter", ["confirm", "already", "digest"])
+@pytest.mark.parametrize("letter", ["confirm", "already", "digest", "renew"])
 def test_every_letter_is_in_order(letter: str, language: str) -> None:
     made = every(language)[letter]
     html = made.html or ""

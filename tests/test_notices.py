@@ -1,9 +1,12 @@
 """Notices: immutable versions of the words people agree to."""
 
 import hashlib
+from dataclasses import replace
 
 import asyncpg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailer import consent, notices, subjects
 from mailer.db import Connection
@@ -83,3 +86,55 @@ async def test_the_database_itself_refuses_changes(
 async def test_an_unknown_one_is_said_to_be(conn: Connection) -> None:
     with pytest.raises(Unknown, match="old or unknown notice"):
         await notices.find(conn, "0" * 32)
+
+
+# versions beside one another
+
+
+def test_what_changed_is_told_word_by_word() -> None:
+    old = world.words("en", purposes=("the digest",))
+    new = replace(old, wording="Yes, send me the daily digest. I agree that my address is "
+                  "stored for it.", purposes=("the digest", "appeals"))  # fmt: skip
+    wording, purposes = notices.difference(old, new)
+    assert (wording.part, purposes.part) == ("wording", "purposes")
+    assert [(piece.kind, piece.text) for piece in wording.pieces] == [
+        ("kept", "Yes, send me the "),
+        ("gone", "weekly"),
+        ("new", "daily"),
+        ("kept", " digest. I agree that my address is stored for it."),
+    ]
+    assert [(piece.kind, piece.text) for piece in purposes.pieces] == [
+        ("kept", "the digest"),
+        ("new", "\nappeals"),
+    ]
+    assert notices.difference(old, old) == []
+
+
+def test_words_of_which_nothing_is_left_are_told_in_one_piece() -> None:
+    old = world.words("en", wording="one two three.")
+    (change,) = notices.difference(old, replace(old, wording="four five six."))
+    assert [(piece.kind, piece.text) for piece in change.pieces] == [
+        ("gone", "one two three"),
+        ("new", "four five six"),
+        ("kept", "."),
+    ]
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_a_difference_holds_both_versions_whole(before: str, after: str) -> None:
+    old, new = world.words("en", wording=before), world.words("en", wording=after)
+    for change in notices.difference(old, new):
+        assert (change.old, change.new) == (before, after)
+        assert all(piece.text for piece in change.pieces)
+
+
+async def test_it_is_known_how_many_agreed_to_which_version(conn: Connection, vault: Vault) -> None:
+    weekly = await world.make(conn, vault)
+    await world.confirmed(conn, vault, weekly.wish(world.ANNA))
+    await world.ask(conn, vault, weekly.wish(world.BORIS))
+    new = await publish(conn, vault, wording="Yes, every week.")
+    old, _, newest = await notices.standings(conn)
+    assert (old.id, old.pending, old.confirmed, old.left) == (weekly.notices["en"].id, 1, 1, 0)
+    assert (newest.id, newest.confirmed) == (new.id, 0)
+    assert [each.current for each in await notices.standings(conn)] == [False, True, True]
+    assert await notices.standings(conn, new.id) == [newest]

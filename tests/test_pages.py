@@ -317,14 +317,13 @@ async def test_unknown_tokens_are_answered_alike_when_leaving(here: Here) -> Non
 # one's own page
 
 
-async def test_ones_own_page_shows_subscriptions_and_record(here: Here) -> None:
+async def test_ones_own_page_shows_subscriptions_and_leads_to_the_record(here: Here) -> None:
     await world.make(here.conn, here.vault, "cases")
     page = await (await here.client.get(await here.me(ANNA))).text()
     assert "Rights Weekly" in page
     assert ANNA not in page
     assert "a…\N{WORD JOINER}@example.org" in page
-    assert "You confirmed “Rights Weekly”" in page
-    assert f"/notice/{here.weekly.notices['en'].id}" in page
+    assert f"{await here.me(ANNA)}/record" in page
     assert "/form?newsletter=cases" in page
 
 

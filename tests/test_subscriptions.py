@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from mailer import address, consent, people, subscribers, subscriptions, suppressions
+from mailer.consent import SUBJECT
 from mailer.db import Connection, Pool
 from mailer.errors import Invalid, Unknown
 from mailer.subscriptions import MAILED_MOST, UNANSWERED_MOST, Wish
@@ -248,7 +249,7 @@ async def test_leaving_everything_for_good_suppresses_the_address(
     token = str(own.subscriber.manage_token(vault))
     opened = await subscriptions.manage(conn, vault, token)
     assert opened is not None
-    await subscriptions.leave_all(conn, vault, opened, never_again=True)
+    await subscriptions.end(conn, vault, opened, "page", "person", SUBJECT)
     states = [f.subscription.state for f in (await people.find(conn, vault, ANNA)).subscriptions]
     assert states == ["left", "left"]
     assert await suppressions.reason(conn, vault, address.parse(ANNA)) == "person"

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
-from mailer import address, articles, config, consent, digests, editions, people
+from mailer import address, articles, config, consent, digests, editions, people, replay
 from mailer.articles import Draft, Enclosed
 from mailer.config import Settings
 from mailer.consent import Verification
@@ -20,10 +20,10 @@ from mailer.mailbox import Mailbox, Parsed
 from mailer.vault import Vault
 from mailer.web import app
 from mailer.worker import Worker
-from tests import world
+from tests import test_renewals, world
 from tests.world import ANNA, BORIS, VERA, World
 
-LINK = re.compile(r"https?://\S+/(confirm|refuse|u|me)/([\w-]{27})")
+LINK = re.compile(r"https?://\S+/(confirm|refuse|renew|u|me)/([\w-]{27})")
 
 
 @dataclass
@@ -193,6 +193,24 @@ async def test_from_a_form_to_a_digest_to_one_click_to_the_record(
     assert record[1].content["evidence"]["message_id"] == message_id
     async with conn.transaction():
         assert [f async for f in consent.verify(conn, vault, Verification())] == []
+
+
+async def test_who_agreed_to_older_words_is_mailed_a_button_to_agree_to_newer_ones(
+    road: Road, conn: Connection, vault: Vault
+) -> None:
+    await road.subscribe(ANNA)
+    await road.confirm(ANNA)
+    new = await test_renewals.newer(conn, vault)
+    await test_renewals.begun(conn, road.weekly)
+    asked = await road.mail(ANNA, 2)
+    assert test_renewals.NEWER in " ".join((asked.text or "").split())
+    assert header(asked, "List-Unsubscribe-Post") == "List-Unsubscribe=One-Click"
+    async with road.site.get(link(asked, "renew")) as page:
+        assert test_renewals.NEWER in await page.text()
+    assert "everything goes on" in await road.press(link(asked, "renew"), notice=new.id)
+    assert (await world.found(conn, vault, ANNA)).notice == new
+    async with conn.transaction():
+        assert [f async for f in replay.check(conn, vault)] == []
 
 
 async def test_that_a_confirmation_was_mailed_is_on_record_before_anybody_can_answer_it(

@@ -1,21 +1,19 @@
 """`mailer consent …`."""
 
-import hashlib
-import os
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import click
 
-from mailer import consent, exports, people, subjects, subscribers
-from mailer.cli import door, proving, verifying
+from mailer import consent, exports, newsletters, notices, people, subscribers
+from mailer.cli import door, outfile, proving, verifying
 from mailer.cli.door import House
+from mailer.cli.outfile import Outfile
 from mailer.consent import Filter
-from mailer.errors import Invalid, Refusal
+from mailer.errors import Invalid
 from mailer.exports import Format
 
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
@@ -28,14 +26,15 @@ def command() -> None:
 
 @command.command()
 @click.argument("email")
+@door.why
 @door.as_json
 @door.run
-async def show(email: str, as_json: bool) -> None:
+async def show(email: str, reason: str, as_json: bool) -> None:
     """What one person agreed to; that you looked is recorded."""
     async with door.house() as house, house.conn.transaction():
-        own = await people.find(house.conn, house.vault, email)
-        subject = own.subscriber.subject(house.vault)
-        await consent.record(house.conn, subject, "staff.viewed", actor=door.actor())
+        own = await people.view(
+            house.conn, house.vault, email, what="record", reason=reason, actor=door.actor()
+        )
     events = [event.content for event in own.record]
     if as_json:
         door.show(events, as_json=True)
@@ -52,49 +51,67 @@ async def show(email: str, as_json: bool) -> None:
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="A file, not the screen."
 )
-@click.option("--newsletter")
-@click.option("--type", "type_")
+@click.option("--newsletter", help="Only events about this newsletter.")
+@click.option("--type", "type_", type=click.Choice(consent.TYPES), metavar="TYPE",
+              help="Only events of this type, such as consent.confirmed.")  # fmt: skip
+@click.option("--notice", help="Only events under this version of the wording.")
 @click.option("--since", type=MOMENT, help="UTC unless it says otherwise.")
 @click.option("--until", type=MOMENT, help="Not included.")
 @click.option("--with-addresses", is_flag=True, help="Needs --reason.")
-@click.option("--reason", help="Why the addresses are needed; recorded.")
+@click.option("--reason", default="", help="What it is for; recorded.")
+@click.option("--encrypt-to", metavar="age1…", help="Whose age key may read it.")
 @door.run
 async def export(
     format_: Format,
     out: Path | None,
-    newsletter: str | None,
-    type_: str | None,
-    since: datetime | None,
-    until: datetime | None,
     with_addresses: bool,
-    reason: str | None,
+    reason: str,
+    encrypt_to: str | None,
+    **given: Any,
 ) -> None:
     """Write the record to a file; that it was exported is recorded."""
-    if with_addresses and not (reason or "").strip():
+    if with_addresses and not reason.strip():
         raise Invalid("Say with --reason why the addresses are needed.", field="reason")
-    wanted = Filter(newsletter, type_, as_utc(since), as_utc(until))
-    async with door.house() as house, house.conn.transaction(isolation="repeatable_read"):
-        with opened(out) as file:
-            rows, digest = await write(house, file, format_, wanted, with_addresses=with_addresses)
-        await consent.record(
-            house.conn,
-            await subjects.house(house.conn, house.vault),
-            "staff.exported",
-            actor=door.actor(),
-            evidence={
+    wanted = asked(**given)
+    async with door.house() as house:
+        await check(house, wanted)
+        with Outfile(out, encrypt_to) as file:
+            async with house.conn.transaction(isolation="repeatable_read", readonly=True):
+                with file.writing() as write:
+                    rows = await write_events(
+                        house, write, format_, wanted, with_addresses=with_addresses
+                    )
+            said = {
                 "format": format_,
                 "filter": described(wanted),
-                "rows": rows,
-                "sha256": digest,
                 "addresses": with_addresses,
-                "reason": reason or "",
-            },
-        )
+                "encrypted": encrypt_to is not None,
+            }
+            await outfile.record(house, file, "consent", rows, reason, said)
+            file.publish()
     door.complain(f"Exported {rows} events.")
+
+
+def asked(
+    newsletter: str | None,
+    type_: str | None,
+    notice: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> Filter:
+    return Filter(newsletter, type_, notice, as_utc(since), as_utc(until))
 
 
 def as_utc(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+
+
+async def check(house: House, wanted: Filter) -> None:
+    """Nothing is found under a name that was mistyped. Raises Unknown."""
+    if wanted.newsletter is not None:
+        await newsletters.find(house.conn, wanted.newsletter)
+    if wanted.notice is not None:
+        await notices.find(house.conn, wanted.notice)
 
 
 def described(wanted: Filter) -> dict[str, object]:
@@ -104,39 +121,26 @@ def described(wanted: Filter) -> dict[str, object]:
     }
 
 
-def opened(out: Path | None) -> IO[str]:
-    """A file that only its owner reads, or the screen (a copy of it, so that it stays open)."""
-    if out is None:
-        return os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", newline="")
-    try:
-        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    except OSError as error:
-        raise Refusal("{path} can't be written: {why}.", path=out, why=error.strerror) from None
-    return os.fdopen(descriptor, "w", encoding="utf-8", newline="")
-
-
-async def write(
-    house: House, file: IO[str], format_: Format, wanted: Filter, *, with_addresses: bool
-) -> tuple[int, str]:
-    """How many events were written, and the SHA-256 of the file."""
-    digest, rows = hashlib.sha256(), -1
-    async for line in lines(house, format_, wanted, with_addresses=with_addresses):
-        file.write(line)
-        digest.update(line.encode())
-        rows += 1
-    return rows, digest.hexdigest()
-
-
-async def lines(
-    house: House, format_: Format, wanted: Filter, *, with_addresses: bool
-) -> AsyncIterator[str]:
-    """The header (empty for JSON Lines), then a line an event."""
-    yield exports.header(format_, with_addresses=with_addresses)
-    async for event, subject, sealed in consent.stream(house.conn, house.vault, wanted):
-        email = None
-        if with_addresses:
-            email = subscribers.open_address(subject, sealed).given if sealed else ""
-        yield exports.line(format_, event, email)
+async def write_events(
+    house: House,
+    write: Callable[[str], object],
+    format_: Format,
+    wanted: Filter,
+    *,
+    with_addresses: bool,
+) -> int:
+    """The header (JSON Lines has none), then a line an event; how many."""
+    rows = 0
+    write(exports.header(format_, with_addresses=with_addresses))
+    with door.counting("events") as count:
+        async for event, subject, sealed in consent.stream(house.conn, house.vault, wanted):
+            email = None
+            if with_addresses:
+                email = subscribers.open_address(subject, sealed).given if sealed else ""
+            write(exports.line(format_, event, email))
+            rows += 1
+            count(rows)
+    return rows
 
 
 command.add_command(verifying.verify)

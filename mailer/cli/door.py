@@ -4,8 +4,8 @@ import asyncio
 import getpass
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
 from functools import wraps
@@ -24,7 +24,10 @@ from mailer.vault import Vault
 P = ParamSpec("P")
 R = TypeVar("R")
 
+COUNT_EVERY = 1000
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+why = click.option("--reason", default="", help="Why you look; recorded.")
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,20 @@ def plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     return list(value) if isinstance(value, Iterable) else str(value)
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how far long work has come; quiet in a pipe."""
+    watched = interactive()
+
+    def count(done: int) -> None:
+        if watched and done % COUNT_EVERY == 0:
+            click.echo(f"\r{done} {what}", nl=False, err=True)
+
+    yield count
+    if watched:
+        click.echo("\r", nl=False, err=True)
 
 
 def interactive() -> bool:

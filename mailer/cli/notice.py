@@ -1,14 +1,16 @@
 """`mailer notice …`."""
 
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
-from mailer import newsletters, notices, subjects
+from mailer import newsletters, notices, renewals, subjects
 from mailer.cli import door
 from mailer.errors import Misconfigured
-from mailer.notices import Notice, Words
+from mailer.notices import Notice, Piece, Words
 
 
 @click.group("notice")
@@ -49,13 +51,10 @@ async def add(slug: str | None, controller: str | None, as_json: bool, **given: 
 @door.as_json
 @door.run
 async def list_(as_json: bool) -> None:
-    """Every version, oldest first."""
+    """Every version, oldest first, and how many are subscribed under it."""
     async with door.house() as house:
-        listed = await notices.all_(house.conn)
-    brief = ("id", "language", "newsletter", "valid_from", "wording")
-    door.show(
-        ({name: as_row(notice)[name] for name in brief} for notice in listed), as_json=as_json
-    )
+        listed = await notices.standings(house.conn)
+    door.show(map(asdict, listed), as_json=as_json)
 
 
 @command.command()
@@ -63,10 +62,85 @@ async def list_(as_json: bool) -> None:
 @door.as_json
 @door.run
 async def show(notice: str, as_json: bool) -> None:
-    """One version, whole."""
+    """One version, whole, and how many are subscribed under it.
+
+    Their entries: mailer consent export --notice ID.
+    """
     async with door.house() as house:
         found = await notices.find(house.conn, notice)
-    door.show_one(as_row(found), as_json=as_json)
+        standing = (await notices.standings(house.conn, found.id))[0]
+    counted = {state: getattr(standing, state) for state in ("pending", "confirmed", "left")}
+    door.show_one({**as_row(found), "current": standing.current, **counted}, as_json=as_json)
+
+
+@command.command()
+@click.argument("old")
+@click.argument("new")
+@door.as_json
+@door.run
+async def diff(old: str, new: str, as_json: bool) -> None:
+    """What changed from version OLD to version NEW, word by word."""
+    async with door.house() as house:
+        versions = [await notices.find(house.conn, id_) for id_ in (old, new)]
+    changes = notices.difference(*versions)
+    if as_json:
+        door.show(map(asdict, changes), as_json=True)
+        return
+    for change in changes:
+        door.say(f"{change.part}:")
+        marked = "".join(map(marked_up, change.pieces))
+        door.say("".join(f"  {line}\n" for line in marked.split("\n")))
+    if not changes:
+        door.say("They say the same.")
+
+
+def marked_up(piece: Piece) -> str:
+    """[-gone-] and {+new+}, in colour on a terminal."""
+    if piece.kind == "kept":
+        return piece.text
+    if piece.kind == "gone":
+        return click.style(f"[-{piece.text}-]", fg="red")
+    return click.style(f"{{+{piece.text}+}}", fg="green")
+
+
+@command.command()
+@click.argument("newsletter")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The day they have to answer by.")
+@click.option("--stop", is_flag=True, help="Stop asking; nobody leaves for not having answered.")
+@door.run
+async def renew(newsletter: str, until: datetime | None, stop: bool) -> None:
+    """Ask readers who agreed to older words to agree to the current ones.
+
+    Each gets one mail with a button, from the worker. No answer changes nothing until the end of
+    the day named, in the newsletter's time zone; then who was reached and said nothing leaves.
+    """
+    if stop == (until is not None):
+        raise click.UsageError("Name the day with --until, or end it with --stop.")
+    async with door.house() as house, house.conn.transaction():
+        found = await newsletters.find(house.conn, newsletter)
+        if until is None:
+            await renewals.stop(house.conn, found)
+            door.say("Stopped: nobody is asked any more.")
+            return
+        answer_by = end_of_day(until, ZoneInfo(found.timezone))
+        begun, readers = await renewals.begin(house.conn, found, answer_by, by=door.actor())
+    door.say(
+        f"Renewal {begun.id}: {readers} readers will be asked. mailer notice renewals shows it."
+    )
+
+
+def end_of_day(day: datetime, zone: ZoneInfo) -> datetime:
+    return (day + timedelta(days=1)).replace(tzinfo=zone) - timedelta(seconds=1)
+
+
+@command.command("renewals")
+@door.as_json
+@door.run
+async def renewals_(as_json: bool) -> None:
+    """Every renewal, the latest first: how many were asked, and what they said."""
+    async with door.house() as house:
+        listed = await renewals.summaries(house.conn)
+    door.show(map(asdict, listed), as_json=as_json)
 
 
 def as_row(notice: Notice) -> dict[str, object]:

@@ -1,20 +1,21 @@
 """`mailer subscribers …`."""
 
 import csv
-import sys
-from collections.abc import Iterator
-from dataclasses import asdict
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, fields
 from itertools import islice
 from pathlib import Path
 
 import click
 
-from mailer import consent, exports, newsletters, notices, people, subjects, subscriptions
-from mailer.cli import door
+from mailer import exports, newsletters, notices, people, subscriptions
+from mailer.cli import door, outfile
 from mailer.cli.door import House
+from mailer.cli.outfile import Outfile
 from mailer.errors import Invalid, Refusal
 from mailer.newsletters import Newsletter
-from mailer.subscriptions import Wish
+from mailer.subscriptions import Listed, Wish
 
 BATCH = 500
 
@@ -26,17 +27,19 @@ def command() -> None:
 
 @command.command()
 @click.argument("email", required=False)
+@door.why
 @door.as_json
 @door.run
-async def show(email: str | None, as_json: bool) -> None:
+async def show(email: str | None, reason: str, as_json: bool) -> None:
     """Numbers by newsletter, language and state; or one person (that you looked is recorded)."""
     async with door.house() as house, house.conn.transaction():
         if email is None:
             door.show(map(asdict, await subscriptions.counts(house.conn)), as_json=as_json)
             return
-        own = await people.find(house.conn, house.vault, email)
-        subject = own.subscriber.subject(house.vault)
-        await consent.record(house.conn, subject, "staff.viewed", actor=door.actor())
+        own = await people.view(
+            house.conn, house.vault, email,
+            what="subscriptions", reason=reason, actor=door.actor(),
+        )  # fmt: skip
     door.show(map(people.describe, own.subscriptions), as_json=as_json)
 
 
@@ -52,6 +55,7 @@ async def import_(file: Path, slug: str, language: str | None) -> None:
     that is wrong stops nothing; it is named, and the exit status is 1.
     """
     accepted, wrong = 0, 0
+    evidence = {"channel": "import", "file_sha256": sha256(file)}
     async with door.house() as house:
         newsletter = await newsletters.find(house.conn, slug)
         lines = enumerate(rows(file), start=2)
@@ -60,7 +64,7 @@ async def import_(file: Path, slug: str, language: str | None) -> None:
                 refused = [
                     f"line {number}: {sentence}"
                     for number, row in batch
-                    if (sentence := await invite(house, newsletter, language, row)) is not None
+                    if (sentence := await invite(house, newsletter, language, row, evidence))
                 ]
             accepted, wrong = accepted + len(batch) - len(refused), wrong + len(refused)
             for sentence in refused:
@@ -81,16 +85,26 @@ def rows(file: Path) -> Iterator[dict[str, str]]:
             yield {name: (row[as_given] or "").strip() for name, as_given in names.items()}
 
 
+def sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
 async def invite(
-    house: House, newsletter: Newsletter, language: str | None, row: dict[str, str]
+    house: House,
+    newsletter: Newsletter,
+    language: str | None,
+    row: dict[str, str],
+    evidence: dict[str, str],
 ) -> str | None:
     """Ask one person; what is wrong with the line, if anything."""
     spoken = newsletter.offered(row.get("language") or language or newsletter.fallback)
     notice = await notices.current(house.conn, newsletter.id, spoken)
     if notice is None:
         return f"{newsletter.slug} has no notice in {spoken}: publish one with mailer notice add."
-    evidence = {"channel": "import", "by": door.actor()}
-    wish = Wish(row["email"], (newsletter.slug,), notice.id, spoken, evidence=evidence)
+    wish = Wish(
+        row["email"], (newsletter.slug,), notice.id, spoken, evidence=evidence, by=door.actor()
+    )
     try:
         await subscriptions.request(house.conn, house.vault, wish)
     except Refusal as error:
@@ -101,30 +115,42 @@ async def invite(
 @command.command()
 @click.option("--newsletter", "slug")
 @click.option("--reason", required=True, help="Why the addresses are needed; recorded.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="A file, not the screen."
+)
+@click.option("--encrypt-to", metavar="age1…", help="Whose age key may read it.")
 @door.run
-async def export(slug: str | None, reason: str) -> None:
+async def export(slug: str | None, reason: str, out: Path | None, encrypt_to: str | None) -> None:
     """Write everyone's address and subscriptions as CSV; that it was exported is recorded."""
     if not reason.strip():
         raise Invalid("Say with --reason why the addresses are needed.", field="reason")
-    written = 0
-    async with door.house() as house, house.conn.transaction(isolation="repeatable_read"):
-        columns = ("email", "newsletter", "state", "language", "cadence", "confirmed_at", "left_at")
-        sys.stdout.write(exports.csv_line(columns))
-        async for listed in subscriptions.listing(house.conn, house.vault, slug):
-            cells = (exports.as_text(value) for value in asdict(listed).values())
-            sys.stdout.write(exports.csv_line(cells))
-            written += 1
-        await consent.record(
-            house.conn,
-            await subjects.house(house.conn, house.vault),
-            "staff.exported",
-            actor=door.actor(),
-            evidence={
-                "what": "subscribers",
-                "newsletter": slug,
-                "rows": written,
+    async with door.house() as house:
+        if slug is not None:
+            await newsletters.find(house.conn, slug)
+        with Outfile(out, encrypt_to) as file:
+            async with house.conn.transaction(isolation="repeatable_read", readonly=True):
+                with file.writing() as write:
+                    rows = await write_subscriptions(house, write, slug)
+            said = {
+                "format": "csv",
+                "filter": {"newsletter": slug},
                 "addresses": True,
-                "reason": reason,
-            },
-        )
-    door.complain(f"Exported {written} subscriptions.")
+                "encrypted": encrypt_to is not None,
+            }
+            await outfile.record(house, file, "subscribers", rows, reason, said)
+            file.publish()
+    door.complain(f"Exported {rows} subscriptions.")
+
+
+async def write_subscriptions(
+    house: House, write: Callable[[str], object], slug: str | None
+) -> int:
+    """The header, then a line each; how many."""
+    rows = 0
+    write(exports.csv_line(field.name for field in fields(Listed)))
+    with door.counting("subscriptions") as count:
+        async for listed in subscriptions.listing(house.conn, house.vault, slug):
+            write(exports.csv_line(exports.as_text(value) for value in asdict(listed).values()))
+            rows += 1
+            count(rows)
+    return rows

@@ -36,10 +36,13 @@ async def remove(email: str) -> None:
 
 @command.command()
 @click.argument("email")
+@door.why
 @door.as_json
 @door.run
-async def check(email: str, as_json: bool) -> None:
-    """Whether EMAIL is suppressed, and why."""
-    async with door.house() as house:
-        reason = await suppressions.reason(house.conn, house.vault, address.parse(email))
-    door.show_one({"suppressed": reason is not None, "reason": reason}, as_json=as_json)
+async def check(email: str, reason: str, as_json: bool) -> None:
+    """Whether EMAIL is suppressed, and why; that you looked is recorded."""
+    async with door.house() as house, house.conn.transaction():
+        found = await people.check_suppression(
+            house.conn, house.vault, email, reason=reason, actor=door.actor()
+        )
+    door.show_one({"suppressed": found is not None, "reason": found}, as_json=as_json)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn, Task, TimeElapsedColumn
 from rich.text import Text
 
-from mailer import consent, notices, subjects
+from mailer import consent, notices, replay, subjects
 from mailer.cli import door
 from mailer.cli.door import House
 from mailer.consent import Finding, Verification
@@ -32,7 +32,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 async def verify(
     pack: Path | None, key: str | None, checkpoints: tuple[Path, ...], as_json: bool
 ) -> None:
-    """Recompute every commitment, chain, notice, leaf, tile and checkpoint.
+    """Recompute every commitment, chain, notice, leaf, tile and checkpoint; replay what they say.
 
     Exit status 1 if anything was changed, removed, moved or put in. With PACK (a .zip, or the
     folder it was unpacked into), an evidence pack is verified instead, without any database.
@@ -93,6 +93,7 @@ async def found(
     claimed = [*await verification.claims(conn, keys, Keep(house.settings.data_dir)), *given]
     for part in (
         consent.verify(conn, keys, seen),
+        replay.check(conn, keys),
         notices.verify(conn, await subjects.house(conn, keys)),
         verification.verify(conn, keys, claimed, sealed),
     ):

@@ -9,6 +9,7 @@ letter, or in an edition kept in the database, is always one of ours.
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import parseaddr
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -29,6 +30,7 @@ PATHS: Mapping[Purpose, str] = {
     "refuse": "refuse",
     "leave": "u",
     "manage": "me",
+    "renew": "renew",
 }
 MOST_SUBJECT = 140
 MOST_HOST = 100
@@ -112,6 +114,22 @@ def confirm(
 def already(settings: Settings, newsletter: Newsletter, language: str) -> Letter:
     """To somebody who asked for what they have."""
     return composed("already", settings, newsletter, language, single(language))
+
+
+def renew(
+    settings: Settings, newsletter: Newsletter, notice: Notice, language: str, until: datetime
+) -> Letter:
+    """Asks somebody who agreed to older words to agree to these, until a day."""
+    return composed(
+        "renew",
+        settings,
+        newsletter,
+        language,
+        (*leaving(settings, newsletter), *single(language)),
+        notice=notice,
+        notice_url=f"{settings.base_url}/notice/{notice.id}",
+        until=render.date(until, language, ZoneInfo(newsletter.timezone)),
+    )
 
 
 def digest(
@@ -225,13 +243,21 @@ def listed(
     archive = (("List-Archive", f"<{base}/archive/{slug}>"),) if newsletter.archived else ()
     return (
         ("List-Id", f"<{slug}.{domain}>"),
-        ("List-Unsubscribe", f"<{base}/u/{SLOTS['leave']}>, <{by_mail(settings, newsletter)}>"),
-        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+        *leaving(settings, newsletter),
         ("List-Help", f"<{base}/me/{SLOTS['manage']}>"),
         *archive,
         ("Feedback-ID", f"{digest.number}:{slug}:digest:{domain}"),
         ("Precedence", "bulk"),
         *single(language),
+    )
+
+
+def leaving(settings: Settings, newsletter: Newsletter) -> tuple[tuple[str, str], ...]:
+    """What mail programs make a button of (RFC 2369, RFC 8058)."""
+    page = f"{settings.base_url}/u/{SLOTS['leave']}"
+    return (
+        ("List-Unsubscribe", f"<{page}>, <{by_mail(settings, newsletter)}>"),
+        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
     )
 
 

@@ -10,7 +10,7 @@ from mailer.db import Pool
 from mailer.errors import Unavailable
 from mailer.mailbox import Mailbox
 from mailer.vault import Vault
-from mailer.web import archive, guard, health, inbox, links, log, manage, page, public
+from mailer.web import archive, guard, health, inbox, links, log, manage, page, public, record
 
 ACCESS = logging.getLogger("mailer.web.access")
 SHUTDOWN_SECONDS = 10
@@ -29,10 +29,16 @@ ROUTES = [
     web.post("/confirm/{token}/again", links.ask_again),
     web.get("/refuse/{token}", links.refuse_page),
     web.post("/refuse/{token}", links.refuse),
+    web.get("/renew/{token}", links.renew_page),
+    web.post("/renew/{token}", links.renew),
     web.get("/u/{token}", links.leave_page),
     web.post("/u/{token}", links.leave),
     web.get("/me/{token}", manage.show),
     web.post("/me/{token}", manage.act),
+    web.get("/me/{token}/record", record.show),
+    web.post("/me/{token}/record", record.take_along),
+    web.get("/me/{token}/record.jsonld", record.linked),
+    web.get("/me/{token}/receipt/{slug}.json", record.receipt),
     web.get("/me/{token}/confirmed/{slug}", manage.confirmed),
     web.get("/archive", archive.everything),
     web.get("/archive/{slug}", archive.series),

@@ -25,7 +25,7 @@ WINDOW_SECONDS = 600
 """A network may send the form ASKINGS times in a window."""
 
 ORIGIN_CHARACTERS = 200
-SECRET_PATHS = ("confirm", "refuse", "u", "me")
+SECRET_PATHS = ("confirm", "refuse", "renew", "u", "me")
 SECRET = re.compile(r"[\w=-]{27,28}|.*[@%].*|.{81,}")
 
 

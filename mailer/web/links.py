@@ -1,17 +1,21 @@
-"""Behind the links in mails: confirm, "this was not me", leave.
+"""Behind the links in mails: confirm, "this was not me", agree to newer words, leave.
 
 GET shows a button and changes nothing, because scanners follow every link; only POST acts.
 """
 
+from zoneinfo import ZoneInfo
+
 from aiohttp import web
 
-from mailer import subscriptions
+from mailer import notices, render, renewals, subscriptions
 from mailer.errors import Invalid
+from mailer.renewals import Question
 from mailer.subscriptions import Found
 from mailer.tokens import Purpose
 from mailer.web import forms, page
 
 CONFIRM_VERSION = "confirm/1"
+RENEW_VERSION = "renew/1"
 
 
 async def found_by(request: web.Request, purpose: Purpose) -> Found | None:
@@ -36,6 +40,7 @@ def about(request: web.Request, found: Found | None, template: str) -> web.Respo
         found=found,
         newsletter=found.newsletter,
         notice=found.notice,
+        manage=found.subscriber.manage_token(request.app[page.VAULT]),
     )
 
 
@@ -100,6 +105,58 @@ async def sent_with(request: web.Request) -> forms.Fields:
         return await forms.read(request)
     except (web.HTTPUnsupportedMediaType, Invalid):
         return {}
+
+
+# /renew/TOKEN
+
+
+async def renew_page(request: web.Request) -> web.Response:
+    """GET /renew/TOKEN: the newer words, what changed, a button."""
+    return await about_renewal(request, stale=False)
+
+
+async def renew(request: web.Request) -> web.Response:
+    """POST /renew/TOKEN"""
+    keys = request.app[page.VAULT]
+    shown = forms.one(await sent_with(request), "notice")
+    evidence = {"page": RENEW_VERSION, "channel": "page", "language": page.language(request)}
+    async with request.app[page.POOL].acquire() as conn, conn.transaction():
+        before = await renewals.renew(conn, keys, token(request), shown, evidence)
+    stale = before.notice is not None and before.notice.id != shown
+    return await about_renewal(request, stale=stale)
+
+
+async def about_renewal(request: web.Request, *, stale: bool) -> web.Response:
+    """How things are now; `stale`: the button was pressed beside words that are not the newest."""
+    async with request.app[page.POOL].acquire() as conn:
+        question = await renewals.look(conn, request.app[page.VAULT], token(request))
+    found, asked, notice = question.found, question.asked, question.notice
+    if question.standing != "asked" or found is None or asked is None or notice is None:
+        template = {"already": "renewed", "left": "left", "unknown": "unknown"}[question.standing]
+        return about(request, found, template)
+    zone = ZoneInfo(found.newsletter.timezone)
+    return page.answer(
+        request,
+        "public/renew.html",
+        speak=found.subscription.language,
+        token=token(request),
+        leave=found.subscription.token(found.subject, "leave"),
+        found=found,
+        newsletter=found.newsletter,
+        notice=notice,
+        changes=notices.difference(found.notice, notice) if is_same_language(question) else [],
+        until=render.date(
+            asked.answer_by, page.language(request, found.subscription.language), zone
+        ),
+        stale=stale,
+    )
+
+
+def is_same_language(question: Question) -> bool:
+    """Word by word, only words of one language can be compared."""
+    assert question.found is not None
+    assert question.notice is not None
+    return question.found.notice.language == question.notice.language
 
 
 # /u/TOKEN

@@ -1,12 +1,9 @@
-"""A person's own page: what they are subscribed to, what is recorded, how to change or end it."""
-
-from dataclasses import dataclass
-from datetime import datetime
+"""A person's own page: what they are subscribed to, how to change or end it."""
 
 from aiohttp import web
 
 from mailer import newsletters, render, subscriptions
-from mailer.consent import SUBJECT, Event
+from mailer.consent import SUBJECT
 from mailer.db import Connection
 from mailer.errors import Invalid, Refusal, Unknown
 from mailer.newsletters import Newsletter
@@ -14,17 +11,6 @@ from mailer.subscriptions import Found, Own
 from mailer.vault import Vault
 from mailer.web import forms, page
 from mailer.web.forms import Fields
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One consent event as the page tells it."""
-
-    type: str
-    at: datetime
-    newsletter: str | None
-    notice: str | None
-    channel: str | None
 
 
 async def show(request: web.Request) -> web.Response:
@@ -48,8 +34,6 @@ async def render_own(request: web.Request, fault: Refusal | None) -> web.Respons
         masked=masked(own.address.given),
         held=own.subscriptions,
         others=others(own, everything),
-        record=[entry(event) for event in own.record],
-        titles={newsletter.slug: newsletter.title(spoken) for newsletter in everything},
         fault=render.refusal(fault, spoken) if fault else None,
         done=request.query.get("done", ""),
     )
@@ -73,17 +57,6 @@ def others(own: Own, everything: list[Newsletter]) -> list[Newsletter]:
     """What else there is."""
     held = {f.newsletter.slug for f in own.subscriptions if f.subscription.state != "left"}
     return [newsletter for newsletter in everything if newsletter.slug not in held]
-
-
-def entry(event: Event) -> Entry:
-    content = event.content
-    return Entry(
-        content["type"],
-        datetime.fromisoformat(content["at"]),
-        content["newsletter"],
-        (content["notice"] or {}).get("id"),
-        content["evidence"].get("channel"),
-    )
 
 
 async def confirmed(request: web.Request) -> web.Response:
@@ -130,8 +103,10 @@ async def do(conn: Connection, keys: Vault, own: Own, sent: Fields) -> Refusal |
     action = forms.one(sent, "action")
     try:
         if action == "leave-all":
-            never_again = forms.one(sent, "never_again") == "yes"
-            await subscriptions.leave_all(conn, keys, own, never_again=never_again)
+            if forms.one(sent, "never_again") == "yes":
+                await subscriptions.end(conn, keys, own, "page", "person", SUBJECT)
+            else:
+                await subscriptions.leave_all(conn, own, "page", SUBJECT)
         elif action == "leave":
             await subscriptions.withdraw(conn, await chosen(conn, own, sent), "page", SUBJECT)
         elif action == "change":

@@ -1,0 +1,191 @@
+"""Replay: what the events of a person say of their subscriptions, and whether the tables say so.
+
+There is no second truth: the state, language, cadence and notice of a subscription are what its
+events make of them, one after the other. Tables that say otherwise were changed by somebody else.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeAlias, TypeVar
+from uuid import UUID
+
+import asyncpg
+from cryptography.exceptions import InvalidTag
+
+from mailer import consent, db, vault
+from mailer.consent import Finding
+from mailer.db import Connection
+from mailer.errors import Misconfigured
+from mailer.subscriptions import State
+from mailer.vault import Vault
+
+SQL = db.statements("replay")
+
+DECIDING: tuple[consent.Type, ...] = (
+    "subscription.requested",
+    "consent.confirmed",
+    "consent.renewed",
+    "consent.updated",
+    "consent.withdrawn",
+    "consent.refused",
+    "consent.expired",
+)
+"""The events that change a subscription; the others only tell what else happened."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One person's place in one newsletter. `proven`: they confirmed it at some time."""
+
+    state: State
+    language: str
+    cadence: str
+    notice: str
+    proven: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.state} ({self.language}, {self.cadence}, notice {self.notice})"
+
+
+Places: TypeAlias = Mapping[str, Place]
+"""By the slug of the newsletter; who was forgotten has none."""
+
+
+def replay(events: Iterable[Mapping[str, Any]]) -> Places:
+    """What one person's events, oldest first, come to."""
+    places: dict[str, Place] = {}
+    for event in events:
+        if event["type"] not in DECIDING:
+            continue
+        slug = event["newsletter"]
+        became = follow(places.get(slug), event)
+        if became is None:
+            places.pop(slug, None)
+        else:
+            places[slug] = became
+    return places
+
+
+def follow(place: Place | None, event: Mapping[str, Any]) -> Place | None:
+    """The place after one event of DECIDING; None: the person has no place there."""
+    type_, evidence = event["type"], event["evidence"]
+    if type_ == "subscription.requested":
+        proven = place is not None and place.proven
+        notice, language = event["notice"]["id"], event["language"]
+        return Place("pending", language, evidence["cadence"], notice, proven)
+    if place is None:
+        return None
+    if type_ in ("consent.confirmed", "consent.renewed"):
+        return replace(place, state="confirmed", notice=event["notice"]["id"], proven=True)
+    if type_ == "consent.updated":
+        became = {name: evidence["to"].get(name, getattr(place, name)) for name in CHANGED}
+        return replace(place, **became)
+    if type_ == "consent.withdrawn" or place.proven:
+        return replace(place, state="left")
+    return None
+
+
+CHANGED = ("language", "cadence")
+"""What a subscriber may change without asking anew."""
+
+
+# the tables beside it
+
+
+class Row(Protocol):
+    """What belongs to somebody."""
+
+    @property
+    def subject(self) -> UUID: ...
+
+
+Kind = TypeVar("Kind", bound=Row)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A deciding event of a person who is not erased; `dek` wrapped, `body` sealed."""
+
+    subject: UUID
+    dek: bytes
+    seq: int
+    id: UUID
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Held:
+    """A subscription as the tables have it."""
+
+    subject: UUID
+    newsletter: str
+    state: State
+    language: str
+    cadence: str
+    notice: str
+    proven: bool
+
+    @property
+    def place(self) -> Place:
+        return Place(self.state, self.language, self.cadence, self.notice, self.proven)
+
+
+async def check(conn: Connection, keys: Vault) -> AsyncIterator[Finding]:
+    """Subscriptions that are not what their events say.
+
+    Streams in the caller's transaction, a person at a time.
+    """
+    all_told = by_subject(conn.cursor(SQL.told, list(DECIDING), prefetch=1000), Told)
+    all_held = by_subject(conn.cursor(SQL.held, prefetch=1000), Held)
+    told, held = await anext(all_told, None), await anext(all_held, None)
+    while told or held:
+        whose = min(group[0].subject for group in (told, held) if group)
+        events = told if told and told[0].subject == whose else []
+        places = held if held and held[0].subject == whose else []
+        for finding in compare(keys, whose, events, places):
+            yield finding
+        told = await anext(all_told, None) if events else told
+        held = await anext(all_held, None) if places else held
+
+
+async def by_subject(
+    rows: "asyncpg.cursor.CursorFactory[asyncpg.Record]", kind: Callable[..., Kind]
+) -> AsyncIterator[list[Kind]]:
+    """Rows in the order of their subjects, the rows of one subject together."""
+    group: list[Kind] = []
+    async for record in rows:
+        row = kind(**record)
+        if group and group[0].subject != row.subject:
+            yield group
+            group = []
+        group.append(row)
+    if group:
+        yield group
+
+
+def compare(keys: Vault, whose: UUID, events: list[Told], places: list[Held]) -> list[Finding]:
+    try:
+        said = replay(opened(keys, event) for event in events)
+    except (InvalidTag, Misconfigured, ValueError):
+        return []  # what a changed event (or key) said can't be known; that it was is found anyway
+    kept = {held.newsletter: held.place for held in places}
+    return [
+        finding(whose, events, slug, kept.get(slug), said.get(slug))
+        for slug in sorted({*said, *kept})
+        if kept.get(slug) != said.get(slug)
+    ]
+
+
+def opened(keys: Vault, event: Told) -> Mapping[str, Any]:
+    subject = keys.unwrap(event.subject, event.dek)
+    content: Mapping[str, Any] = json.loads(vault.unseal(subject, consent.PLACE, event.body))
+    return content
+
+
+def finding(
+    whose: UUID, events: list[Told], slug: str, kept: Place | None, said: Place | None
+) -> Finding:
+    last = events[-1] if events else None
+    what = f"the subscription to {slug} is {kept or 'not there'}; its events say {said or 'none'}"
+    return Finding(whose, last.seq if last else 0, last.id if last else None, what)
