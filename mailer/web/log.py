@@ -6,8 +6,8 @@ from mailer import log
 from mailer.log.notes import Checkpoint
 from mailer.web import page
 
-TEXT = {"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}
-BYTES = {"Cache-Control": page.FOREVER, "Access-Control-Allow-Origin": "*"}
+TEXT = {"Cache-Control": "no-cache"}
+BYTES = {"Cache-Control": page.FOREVER}
 
 NUMBER = r"{number:(?:x\d{3}/)*\d{3}}"
 WIDTH = r"{width:(?:\.p/[1-9]\d{0,2})?}"
