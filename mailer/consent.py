@@ -277,10 +277,11 @@ async def verify(conn: Connection, keys: Vault, seen: Verification) -> AsyncIter
     for orphan in await db.fetch(conn, Headless, SQL.headless):
         yield Finding(orphan.id, orphan.seq, None, "all events are missing", missing=True)
     previous: Row | None = None
+    erased: set[UUID] = set()  # as the house's events say, which come first
     async for record_ in conn.cursor(SQL.chains, prefetch=1000):
         row = Row(**record_)
         if previous is not None and previous.subject != row.subject:
-            for finding in check_end(previous):
+            for finding in check_end(previous, erased):
                 yield finding
             previous = None
         seen.subjects += previous is None
@@ -288,9 +289,10 @@ async def verify(conn: Connection, keys: Vault, seen: Verification) -> AsyncIter
         seen.erased += row.body is None
         for finding in (*check_link(previous, row), *check_body(keys, row)):
             yield finding
+        erased |= said_to_be_erased(keys, row)
         previous = row
     if previous is not None:
-        for finding in check_end(previous):
+        for finding in check_end(previous, erased):
             yield finding
 
 
@@ -318,11 +320,26 @@ def found(row: Stored, what: str) -> Finding:
     return Finding(row.subject, row.seq, row.id, what, row.leaf)
 
 
-def check_end(row: Row) -> list[Finding]:
-    if row.seq == row.last_seq and row.commitment == row.head:
-        return []
-    what = f"the subject's latest event is number {row.last_seq}, and is missing or changed"
-    return [Finding(row.subject, row.last_seq, None, what, missing=True)]
+def check_end(row: Row, erased: set[UUID]) -> list[Finding]:
+    findings = []
+    if row.seq != row.last_seq or row.commitment != row.head:
+        what = f"the subject's latest event is number {row.last_seq}, and is missing or changed"
+        findings.append(Finding(row.subject, row.last_seq, None, what, missing=True))
+    if row.dek is None and row.subject not in erased:
+        what = "the subject was erased without a word in the record"
+        findings.append(Finding(row.subject, row.seq, None, what, missing=True))
+    return findings
+
+
+def said_to_be_erased(keys: Vault, row: Row) -> set[UUID]:
+    """Whom an event of the house says to have been erased."""
+    if row.type != "subject.erased" or row.subject != vault.HOUSE or not (row.body and row.dek):
+        return set()
+    try:
+        body = vault.unseal(keys.unwrap(row.subject, row.dek), PLACE, row.body)
+    except (InvalidTag, Misconfigured, ValueError):
+        return set()  # that it was changed is a finding of its own
+    return {UUID(json.loads(body)["evidence"]["subject"])}
 
 
 def check_body(keys: Vault, row: Row) -> list[Finding]:

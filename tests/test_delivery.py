@@ -452,6 +452,31 @@ async def test_mails_to_a_provider_without_room_wait_for_it_and_hold_up_no_other
     assert (await outbox.progress(post.conn, sent.id))["sent"] == 4
 
 
+async def test_a_road_closed_at_a_providers_mail_is_a_slow_down_too(post: Post) -> None:
+    await digest(post, "anna@gmail.com")
+    delivery = post.delivery(Answers([]), asyncio.Event(), letters=False)
+    await outbox.beat(post.conn, delivery.worker)
+    await delivery.fill_some(post.conn)
+    (ready,) = delivery.staged
+    delivery.staged.clear()
+    delivery.wire[ready.mail.id] = ready
+    closed = RoadClosed("too many")
+    closed.code = 421
+    delivery.heard(ready, closed)
+    await delivery.claim(post.conn)
+    assert await post.conn.fetchval("select name from provider") == "google"
+
+
+async def test_a_mail_whose_address_was_changed_by_a_thief_holds_up_no_other(post: Post) -> None:
+    await digest(post, ANNA, BORIS)
+    await post.conn.execute(
+        "update subscriber set address = set_byte(address, 40, get_byte(address, 40) # 1)"
+        " where id = (select subscriber from subscription order by id limit 1)"
+    )
+    answers = await post.round(letters=False)
+    assert [recipient for _, _, recipient in answers.handed] == [BORIS]
+
+
 async def test_a_slow_down_is_heard(post: Post) -> None:
     await digest(post, "anna@gmail.com", "boris@gmail.com", VERA)
     await post.round(slower(), slower(), letters=False)

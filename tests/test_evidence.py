@@ -267,3 +267,20 @@ async def test_the_page_speaks_the_persons_language(
     assert VERA in page
     assert "<script" not in page
     assert "http://" not in page.replace(settings.base_url, "")
+
+
+async def test_a_pack_tells_of_changes_and_of_being_left_alone(
+    conn: Connection, vault: Vault, settings: Settings, tmp_path: Path
+) -> None:
+    await recorded(conn, vault, settings)
+    own = await people.find(conn, vault, BORIS)
+    found = await subscriptions.find(conn, own, "weekly")
+    assert found is not None
+    await subscriptions.change(conn, found, "ru", "daily")
+    await people.restrict(conn, vault, own, "staff", actor="staff:anna")
+    await seal(conn, vault, Keep(settings.data_dir))
+    files = unpacked(await packed(conn, vault, settings, BORIS), tmp_path)
+    page = files["record.html"].decode()
+    assert "You changed the language or how often" in page
+    assert "From here on our staff only kept your data" in page
+    assert wrong(files) == []

@@ -180,6 +180,25 @@ async def test_a_removed_event_is_missed(
     assert [(f.leaf, f.missing) for f in findings] == [(None, False), (leaf, True)]
 
 
+async def test_a_person_erased_by_a_thief_is_missed(
+    conn: Connection, vault: Vault, settings: Settings
+) -> None:
+    weekly = await world.make(conn, vault)
+    found = await world.confirmed(conn, vault, weekly.wish(ANNA))
+    subject = found.subscriber.id
+    await meddle(
+        conn,
+        "update consent_event set body = null, newsletter = null, notice = null"
+        f" where subject = '{subject}'",
+        f"update subject set dek = null, erased_at = now() where id = '{subject}'",
+        f"delete from subscriber where id = '{subject}'",
+    )
+    async with conn.transaction():
+        findings = [f async for f in consent.verify(conn, vault, Verification())]
+    said = [(f.subject, f.what) for f in findings]
+    assert said == [(subject, "the subject was erased without a word in the record")]
+
+
 async def test_an_event_put_in_is_found(conn: Connection, vault: Vault, settings: Settings) -> None:
     await people_who_agreed(conn, vault, settings)
     withdrawn = await event_of(conn, vault, BORIS, "consent.withdrawn")

@@ -34,6 +34,7 @@ from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 import asyncpg
+from cryptography.exceptions import InvalidTag
 
 from mailer import bounces, limits, outbox, providers, subscriptions
 from mailer.bounces import Answer
@@ -83,6 +84,11 @@ UNHEARD = (
 )
 """The database is away, starting or stopping, or took back a transaction: it may hear us yet."""
 
+UNFITTING = (Refusal, BadTemplate, LookupError, ValueError, AssertionError, InvalidTag)
+"""Broken templates and content; what was sealed and does not open."""
+
+NOT_NOW = 421
+
 Outcome: TypeAlias = Verdict | Literal["unwanted"]
 
 
@@ -117,6 +123,9 @@ class Delivery:
     """How many mails may be on their way to a provider at once."""
     saying: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while `settling` is being said to the database: one says it at a time."""
+
+    slower: set[str] = field(default_factory=set)
+    """Providers at whose mails a server closed the road with 421."""
 
     closed: RoadClosed | None = None
     rest: float = REST_SECONDS[0]
@@ -250,6 +259,8 @@ class Delivery:
     async def claim(self, conn: Connection) -> list[int]:
         if self.letters:
             return await outbox.claim_letters(conn, self.worker, LETTERS_AT_ONCE)
+        while self.slower:
+            await providers.halve(conn, self.slower.pop(), self.connections * DEPTH)
         self.limits = await providers.limits(conn, self.worker)
         for name in set(self.lanes) - set(self.limits):
             self.staged.extend(self.lanes.pop(name))
@@ -260,7 +271,7 @@ class Delivery:
         """None, if it can't be composed at present; which must not hold up the others."""
         try:
             return [await self.composer.ready(conn, mail)]
-        except (Refusal, BadTemplate, LookupError, ValueError, AssertionError):
+        except UNFITTING:
             log.exception("mail %s can't be composed", mail.id)
             self.batches[mail.batch] += 1
             self.settling.append(Said(mail, None, UNFIT))
@@ -400,6 +411,8 @@ class Delivery:
             return
         if isinstance(outcome, RoadClosed):
             self.closed = outcome
+            if outcome.code == NOT_NOW and ready.provider is not None:
+                self.slower.add(ready.provider)
         del self.wire[ready.mail.id]
         if self.ending:
             self.forget(ready.mail)

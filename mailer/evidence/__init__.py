@@ -40,6 +40,7 @@ class Entry:
     newsletter: str | None
     notice: str | None
     channel: str | None
+    restricted: bool | None
     evidence: Mapping[str, str]
     leaf: int | None
     commitment: str
@@ -185,6 +186,7 @@ def entry(content: Mapping[str, Any], event: Event) -> Entry:
         content["newsletter"],
         (content["notice"] or {}).get("id"),
         content["evidence"].get("channel"),
+        content["evidence"].get("to", {}).get("restricted"),
         {name: plainly(value) for name, value in content["evidence"].items()},
         event.leaf,
         event.commitment.hex(),
