@@ -380,3 +380,12 @@ async def test_mails_that_waited_before_batches_came_wait_in_them(
     taken = await outbox.claim_digests(conn, worker, 10)
     counted = "select count(*) from outbox where batch = any ($1) and state = 'waiting'"
     assert await conn.fetchval(counted, taken) == 3
+
+
+async def test_settling_a_mail_touches_no_index(conn: Connection) -> None:
+    """What an index holds or asks for, in whichever row, costs each settled mail all indexes."""
+    of_outbox = "select indexdef from pg_indexes where tablename = 'outbox'"
+    found = " ".join(row["indexdef"] for row in await conn.fetch(of_outbox))
+    assert "batch" in found
+    for settled in ("state", "reply", "attempts", "settled_at", "attested"):
+        assert settled not in found
