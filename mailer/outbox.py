@@ -37,7 +37,7 @@ class Claimed:
     `attested`: whether the consent record has it already that it was mailed. `age`: since it was
     put. `replaced`: the next digest of its newsletter and cadence is on its way or was sent. Of a
     letter to a new address, `address`, `language`, `handle` and `asked_at` are those of the change
-    (`rectification`).
+    (`rectification`); `void`: there is none any more, and nothing to open.
     """
 
     id: int
@@ -50,6 +50,7 @@ class Claimed:
     attested: bool
     age: timedelta
     replaced: bool
+    void: bool
     subscription: int
     newsletter: int
     language: str

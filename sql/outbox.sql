@@ -102,7 +102,8 @@ where id in (
 returning id;
 
 -- name: mails -> mailer.outbox.Claimed
--- What waits in those batches. The limit is for the planner: it never reads a whole table for them.
+-- What waits in those batches. A letter to a new address is about the change, and void without one.
+-- The limit is for the planner: it never reads a whole table for them.
 with held as materialized (
     select b.id, exists (
                select from digest d
@@ -114,6 +115,7 @@ with held as materialized (
 )
 select o.id, o.batch, o.kind, o.digest, o.edition, o.message, o.attempts, o.attested, o.subscription,
        now() - o.created_at as age, held.replaced,
+       o.kind = 'address' and c.subscriber is null as void,
        s.newsletter, coalesce(c.language, s.language) as language, s.notice,
        coalesce(c.handle, s.handle) as handle, coalesce(c.asked_at, s.asked_at) as asked_at,
        p.id as subscriber, p.handle as subscriber_handle, k.dek,

@@ -624,7 +624,7 @@ def test_a_reply_has_bounds(raw: bytes) -> None:
     st.sampled_from(["anna", "anna+list", "a", "анна", ""]),
 )
 def test_what_is_seen_at_a_glance_is_what_a_close_look_says(reply: str, local: str) -> None:
-    cleaned = verdicts.cleaned(reply, local)
+    cleaned = verdicts.cleaned(reply, f"{local}@example.org")
     assert verdicts.masked(reply, f"{local}@example.org") == cleaned
     assert len(cleaned) <= verdicts.MOST_REPLY
     assert cleaned.isprintable()

@@ -269,13 +269,16 @@ class Delivery:
 
     async def composed(self, conn: Connection, mail: Claimed) -> list[Ready]:
         """None, if it can't be composed at present; which must not hold up the others."""
-        try:
-            return [await self.composer.ready(conn, mail)]
-        except UNFITTING:
-            log.exception("mail %s can't be composed", mail.id)
-            self.batches[mail.batch] += 1
-            self.settling.append(Said(mail, None, UNFIT))
-            return []
+        outcome: Outcome = "unwanted"
+        if not mail.void:
+            try:
+                return [await self.composer.ready(conn, mail)]
+            except UNFITTING:
+                log.exception("mail %s can't be composed", mail.id)
+                outcome = UNFIT
+        self.batches[mail.batch] += 1
+        self.settling.append(Said(mail, None, outcome))
+        return []
 
     async def attest(self, conn: Connection, ready: Sequence[Ready]) -> list[Ready]:
         """Put new confirmations on record; what is left to send: not to whoever is not waiting."""

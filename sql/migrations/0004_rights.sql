@@ -57,5 +57,3 @@ create or replace view renewal_overdue as
 
 create index subscription_left on subscription (left_at) where state = 'left';
 create index subject_erased on subject (erased_at) where erased_at is not null;
-create index outbox_letters_settled on outbox (settled_at)
-    where digest is null and state <> 'waiting';
