@@ -452,6 +452,22 @@ async def test_mails_to_a_provider_without_room_wait_for_it_and_hold_up_no_other
     assert (await outbox.progress(post.conn, sent.id))["sent"] == 4
 
 
+async def test_a_slow_down_is_heard(post: Post) -> None:
+    await digest(post, "anna@gmail.com", "boris@gmail.com", VERA)
+    await post.round(slower(), slower(), letters=False)
+    assert await post.conn.fetchval("select name from provider") == "google"
+
+
+async def test_every_answer_is_counted_and_every_refusal_struck(post: Post) -> None:
+    sent = await digest(post, *(f"reader{n}@example.org" for n in range(12)))
+    said = [verdict("never") if n % 4 == 1 else verdict("sent") for n in range(12)]
+    await post.round(*said, letters=False)
+    rows = await post.conn.fetch("select what, count from tally where digest = $1", sent.id)
+    counted = {row["what"]: row["count"] for row in rows}
+    assert (counted["sent"], counted["refused"]) == (9, 3)
+    assert await post.conn.fetchval("select count(*) from bounce") == 3
+
+
 async def test_a_road_closed_at_a_providers_mail_is_a_slow_down_too(post: Post) -> None:
     await digest(post, "anna@gmail.com")
     delivery = post.delivery(Answers([]), asyncio.Event(), letters=False)

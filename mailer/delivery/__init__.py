@@ -119,6 +119,9 @@ class Delivery:
     settling: "deque[Said]" = field(default_factory=deque)
     """Those the servers answered for, until that is committed."""
 
+    uncounted: list[Answer] = field(default_factory=list)
+    """Of mails settled in a last look, to be counted when their batch ends, at the latest."""
+
     limits: dict[str, int] = field(default_factory=dict)
     """How many mails may be on their way to a provider at once."""
     saying: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -381,6 +384,7 @@ class Delivery:
             began, fresh = time.monotonic(), True
             wanted = await outbox.turn(conn, self.worker, settled, asked)
             self.settled(said)
+            self.uncounted += answers(said)
         while self.next and fresh and self.free > 0:
             ready = self.next.popleft()
             found = wanted.get(ready.mail.id)
@@ -458,7 +462,8 @@ class Delivery:
 
     def plain(self, said: "Said") -> bool:
         of_use = said.too_fast or (said.provider in self.limits and not self.letters)
-        return said.mail.kind != "confirm" and not said.again and not of_use
+        struck = said.answer is not None and bounces.refused(said.answer) is not None
+        return said.mail.kind != "confirm" and not (said.again or of_use or struck)
 
     def over(self, filling: asyncio.Task[None]) -> bool:
         return filling.done() and not self.batches
@@ -478,7 +483,8 @@ class Delivery:
             async with conn.transaction():
                 await self.settle_all(conn, said)
                 await outbox.end(conn, self.worker, ended)
-                await bounces.settled(conn, self.keys, answers(said))
+                await bounces.settled(conn, self.keys, [*self.uncounted, *answers(said)])
+            self.uncounted.clear()
             self.settled(said)
             for batch in ended:
                 del self.batches[batch]
