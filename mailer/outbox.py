@@ -96,6 +96,11 @@ async def wake(conn: Connection, what: Literal["request", "outbox", "renewal"]) 
     await conn.execute(SQL.wake, CHANNEL, what)
 
 
+async def by_key(conn: Connection) -> None:
+    """Prepare a connection for a delivery, until it goes back to its pool."""
+    await conn.execute(SQL.by_key)
+
+
 # claiming
 
 

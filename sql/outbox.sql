@@ -62,6 +62,15 @@ select count(*) from added;
 -- name: wake
 select pg_notify($1, $2);
 
+-- name: by_key
+-- For a connection whose statements all find rows by their keys, hundreds of times a second. Planned
+-- anew each time they cost three times as much; and a plan made while tables were small, which reads
+-- them whole, must not be kept until they are large.
+select set_config('plan_cache_mode', 'force_generic_plan', false),
+       set_config('enable_seqscan', 'off', false),
+       set_config('enable_hashjoin', 'off', false),
+       set_config('enable_mergejoin', 'off', false);
+
 -- name: free_strays
 -- Batches that the worker holds without knowing of it: the answer to its claim was lost.
 update batch set worker = null

@@ -176,6 +176,7 @@ class Delivery:
     async def connected(self, part: Callable[[Connection], Coroutine[Any, Any, None]]) -> None:
         """One connection as long as the part goes on: to take one each time costs as much again."""
         async with self.pool.acquire() as conn:
+            await outbox.by_key(conn)
             await part(conn)
 
     async def until(self, so: Callable[[], object]) -> None:
