@@ -46,9 +46,6 @@ on conflict (latest) do update
 set size = excluded.size, note = excluded.note, signed_at = excluded.signed_at
 where log_checkpoint.size < excluded.size;
 
--- name: leaf
-select leaf from consent_event where id = $1;
-
 -- name: object
 insert into log_objection (worker, sentence) values ($1, $2)
 on conflict (worker) do update set sentence = excluded.sentence, at = excluded.at;

@@ -202,12 +202,12 @@ async def test_a_proof_is_of_what_was_recorded_or_is_not_handed_out(
     conn: Connection, vault: Vault, keep: Keep
 ) -> None:
     subject = await events(conn, vault, 300)
-    event = UUID((await consent.of(conn, subject))[270].content["id"])
-    assert await log.proof_of(conn, vault, event) is None  # it is not sealed yet
     await seal(conn, vault, keep)
-    proof = await log.proof_of(conn, vault, event)
-    assert proof is not None
-    entries, checkpoint = await logged(conn, vault), proof.checkpoint
+    leaf_index = (await consent.of(conn, subject))[270].leaf
+    assert leaf_index is not None
+    checkpoint = await signed(conn, vault)
+    proof = await log.prove(conn, checkpoint, leaf_index)
+    entries = await logged(conn, vault)
     assert proof.path == rfc6962.path(proof.index, entries)
     leaf = rfc6962.mth([entries[proof.index]])
     reached = rfc6962.root_from(proof.index, checkpoint.size, leaf, list(proof.path))
@@ -215,7 +215,7 @@ async def test_a_proof_is_of_what_was_recorded_or_is_not_handed_out(
     await conn.execute("alter table log_tile disable trigger user")
     await conn.execute("update log_tile set hashes = sha256(hashes) || substring(hashes from 33)")
     with pytest.raises(Broken, match="was changed in the database"):
-        await log.proof_of(conn, vault, event)
+        await log.prove(conn, checkpoint, leaf_index)
 
 
 async def test_after_an_erasure_entries_stay_and_proofs_still_verify(

@@ -300,12 +300,3 @@ async def prove(conn: Connection, signed: Checkpoint, leaf: int) -> Proof:
         "The consent log was changed in the database: run `mailer consent verify`, and restore "
         "the newest backup."
     )
-
-
-async def proof_of(conn: Connection, keys: Vault, event: UUID) -> Proof | None:
-    """The proof of an event under the latest checkpoint; None until it is sealed and signed."""
-    signed = await checkpoint(conn, keys)
-    leaf = await conn.fetchval(SQL.leaf, event)
-    if signed is None or leaf is None or leaf >= signed.size:
-        return None
-    return await prove(conn, signed, leaf)
