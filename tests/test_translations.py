@@ -36,6 +36,7 @@ TO_OPERATORS = (
     "config.py",
     "smtp.py",
     "web/app.py",
+    "web/metrics.py",
 )
 
 Id = str | tuple[str, ...]
