@@ -14,7 +14,17 @@ PACKAGE = Path(mailer.__file__).parent
 LADDER = (
     ("errors", "tokens", "tracing"),
     ("address", "db", "embedded", "render", "vault"),
-    ("config", "consent", "limits", "migrate", "outbox", "providers", "subjects", "suppressions"),
+    (
+        "config",
+        "consent",
+        "journal",
+        "limits",
+        "migrate",
+        "outbox",
+        "providers",
+        "subjects",
+        "suppressions",
+    ),
     (
         "access",
         "articles",
@@ -42,6 +52,7 @@ LADDER = (
         "replay",
         "retention",
         "smtp",
+        "withdrawals",
     ),
     ("dkim", "people"),
     (
