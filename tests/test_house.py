@@ -28,6 +28,7 @@ LADDER = (
     (
         "access",
         "articles",
+        "backups",
         "exports",
         "keys",
         "log",
@@ -184,7 +185,7 @@ def calls(tree: ast.AST, dotted: str) -> bool:
     [
         ("os.environ", {"config", "cli", "fetch"}),  # fetch: what its parser may inherit
         ("print", set()),
-        ("conn.transaction", {"cli", "delivery", "worker", "migrate", "web"}),
+        ("conn.transaction", {"backups", "cli", "delivery", "worker", "migrate", "web"}),
         ("web.HTTPSeeOther", set()),
     ],
 )
