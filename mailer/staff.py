@@ -53,7 +53,7 @@ async def add(
     email: str,
     role: Role,
     password_hash: str,
-    language: str = render.SHIPPED[0],
+    language: str = render.SOURCE,
 ) -> UUID:
     """Raises Invalid or Conflict."""
     reached = address.parse(email)

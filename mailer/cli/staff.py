@@ -16,7 +16,7 @@ def command() -> None:
 @command.command()
 @click.argument("email")
 @click.option("--role", type=click.Choice(ROLES), required=True)
-@click.option("--language", default=render.SHIPPED[0], show_default=True,
+@click.option("--language", default=render.SOURCE, show_default=True,
               help="In which letters to them are.")  # fmt: skip
 @click.password_option(help="Asked for if not given.")
 @door.run
