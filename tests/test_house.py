@@ -33,7 +33,6 @@ LADDER = (
         "example",
         "fetch",
         "imap",
-        "letters",
         "listener",
         "mailbox",
         "mime",
@@ -43,7 +42,8 @@ LADDER = (
         "retention",
         "smtp",
     ),
-    ("dkim", "people"),
+    ("dkim", "people", "troubles"),
+    ("letters",),
     (
         "delivery",
         "domain",
