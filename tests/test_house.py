@@ -44,7 +44,6 @@ LADDER = (
         "example",
         "fetch",
         "imap",
-        "letters",
         "listener",
         "mailbox",
         "mime",
@@ -55,7 +54,8 @@ LADDER = (
         "smtp",
         "withdrawals",
     ),
-    ("dkim", "people"),
+    ("dkim", "people", "troubles"),
+    ("letters",),
     (
         "delivery",
         "domain",
