@@ -33,6 +33,7 @@ LADDER = (
         "example",
         "fetch",
         "imap",
+        "imports",
         "letters",
         "listener",
         "mailbox",
