@@ -12,7 +12,7 @@ import mailer
 PACKAGE = Path(mailer.__file__).parent
 
 LADDER = (
-    ("errors", "tokens"),
+    ("errors", "tokens", "tracing"),
     ("address", "db", "embedded", "render", "vault"),
     ("config", "consent", "limits", "migrate", "outbox", "providers", "subjects", "suppressions"),
     (
@@ -34,7 +34,6 @@ LADDER = (
         "fetch",
         "imap",
         "imports",
-        "letters",
         "listener",
         "mailbox",
         "mime",
@@ -44,13 +43,15 @@ LADDER = (
         "retention",
         "smtp",
     ),
-    ("dkim", "people"),
+    ("dkim", "people", "troubles"),
+    ("letters",),
     (
         "delivery",
         "domain",
         "editions",
         "evidence",
         "hooks",
+        "metrics",
         "processing",
         "receipts",
         "web.forms",
@@ -67,6 +68,7 @@ LADDER = (
         "web.links",
         "web.log",
         "web.manage",
+        "web.metrics",
         "web.public",
         "web.record",
         "web.rights",
