@@ -43,3 +43,19 @@ create table import_line (
 );
 create index import_line_order on import_line (import, lookup, number);
 create index import_line_of on import_line (lookup);
+
+-- API --------------------------------------------------------------------------------------------
+
+-- What was answered to a request with an Idempotency-Key, for a day: the same again gets the same.
+-- Of key and request keyed hashes only.
+create table answer (
+    token      integer not null references access_token on delete cascade,
+    key        bytea not null check (length(key) = 32),
+    request    bytea not null check (length(request) = 32),
+    status     integer not null,
+    headers    jsonb not null,
+    body       text not null,
+    created_at timestamptz not null default now(),
+    primary key (token, key)
+);
+create index answer_old on answer (created_at);
