@@ -94,7 +94,7 @@ def test_a_confirmation_says_who_asked_where_and_for_what_words() -> None:
     assert letter.subject == "Please confirm: Rights Weekly"
     for words in (
         "www.example.org", "Rights Weekly", "72 hours", "Rights Watch, 1 Example Street",
-        "nobody else", "until you leave", "with one click", "sending the digest; answering",
+        "nobody else", "until you leave", "with one click", "sending the digest · answering",
         f"https://news.example.org/notice/{NOTICE.id}",
         f"https://news.example.org/confirm/{SLOTS['confirm']}",
         f"https://news.example.org/refuse/{SLOTS['refuse']}",

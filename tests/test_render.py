@@ -258,6 +258,24 @@ def test_a_fault_that_shows_only_when_it_is_filled_in_has_its_line_too(templates
         render.text("a.txt", "en", title="x")
 
 
+@pytest.mark.parametrize(
+    ("two", "three", "fault"),
+    [("يومان", "%(num)s أيام", False), ("يومان", "أيام", True), ("%(day)s", "%(num)s أيام", True)],
+)
+def test_a_plural_form_of_one_number_may_say_it_in_a_word(
+    templates: Path, two: str, three: str, fault: bool
+) -> None:
+    (templates / "translations").mkdir()
+    plural = "n==0 ? 0 : n==1 ? 1 : n==2 ? 2 : n%100>=3 && n%100<=10 ? 3 : n%100>=11 ? 4 : 5"
+    head = f'msgid ""\nmsgstr "Plural-Forms: nplurals=6; plural=({plural});\\n"\n\n'
+    said = ["لا أيام", "يوم واحد", two, three, "%(num)s يومًا", "%(num)s يوم"]
+    forms = "\n".join(f'msgstr[{n}] "{each}"' for n, each in enumerate(said))
+    ids = 'msgid "%(num)s day"\nmsgid_plural "%(num)s days"\n'
+    (templates / "translations/ar.po").write_text(head + ids + forms, "utf-8")
+    render.use(templates)
+    assert bool(faults.found()) == fault
+
+
 def test_ours_are_without_fault(templates: Path) -> None:
     for name in shelf.names():
         if name.endswith(".mjml"):

@@ -251,6 +251,7 @@ def environment(language: str) -> Environment:
     made.filters["datetime"] = lambda at, zone=None: date_and_time(at, locale, zone)
     made.filters["size"] = lambda count: size(count, locale)
     made.filters["own_name"] = own_name
+    made.filters["label"] = lambda said: label(said, language)
     made.filters["language_name"] = lambda code, among=locale: language_name(code, among)
     made.globals["lang"] = language
     made.globals["dir"] = direction(language)
@@ -292,6 +293,11 @@ def language_name(code: str, among: str) -> str:
     """The name of language `code` in the language `among`; the code itself if nobody knows it."""
     found = locale_of(code)
     return (found.get_display_name(babel(among)) if found else None) or code
+
+
+def label(said: str, language: str) -> str:
+    """With the colon after it, before which some languages want a space; as safe as it was."""
+    return type(said)(translate("{label}:", language)).format(label=said)
 
 
 def own_name(code: str) -> str:
