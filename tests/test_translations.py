@@ -48,6 +48,7 @@ TO_OPERATORS = (
 # Said at the desk alone: a template, a module, or what stands at the top level of one.
 DESK = (
     "templates/inbox/",
+    "templates/mail/trouble/",
     "templates/staff/",
     "access.py",
     "articles/",
@@ -70,6 +71,7 @@ DESK = (
     "renewals.py:stop",
     "schedules.py",
     "staff",
+    "troubles.py",
     "web/api.py",
     "web/inbox.py",
     "web/page.py:API_REFUSALS",
