@@ -12,12 +12,23 @@ import mailer
 PACKAGE = Path(mailer.__file__).parent
 
 LADDER = (
-    ("errors", "tokens"),
+    ("errors", "tokens", "tracing"),
     ("address", "db", "embedded", "render", "vault"),
-    ("config", "consent", "limits", "migrate", "outbox", "providers", "subjects", "suppressions"),
+    (
+        "config",
+        "consent",
+        "journal",
+        "limits",
+        "migrate",
+        "outbox",
+        "providers",
+        "subjects",
+        "suppressions",
+    ),
     (
         "access",
         "articles",
+        "backups",
         "exports",
         "keys",
         "log",
@@ -33,7 +44,7 @@ LADDER = (
         "example",
         "fetch",
         "imap",
-        "letters",
+        "imports",
         "listener",
         "mailbox",
         "mime",
@@ -42,14 +53,17 @@ LADDER = (
         "replay",
         "retention",
         "smtp",
+        "withdrawals",
     ),
-    ("dkim", "people"),
+    ("dkim", "people", "troubles"),
+    ("letters",),
     (
         "delivery",
         "domain",
         "editions",
         "evidence",
         "hooks",
+        "metrics",
         "processing",
         "receipts",
         "web.forms",
@@ -66,6 +80,7 @@ LADDER = (
         "web.links",
         "web.log",
         "web.manage",
+        "web.metrics",
         "web.public",
         "web.record",
         "web.rights",
@@ -171,7 +186,7 @@ def calls(tree: ast.AST, dotted: str) -> bool:
     [
         ("os.environ", {"config", "cli", "fetch"}),  # fetch: what its parser may inherit
         ("print", set()),
-        ("conn.transaction", {"cli", "delivery", "worker", "migrate", "web"}),
+        ("conn.transaction", {"backups", "cli", "delivery", "worker", "migrate", "web"}),
         ("web.HTTPSeeOther", set()),
     ],
 )
