@@ -44,6 +44,7 @@ LADDER = (
         "example",
         "fetch",
         "imap",
+        "imports",
         "listener",
         "mailbox",
         "mime",
