@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from jinja2 import Environment, nodes
@@ -60,37 +61,50 @@ LATIN = re.compile(r"[A-Za-z]{2,}")
 # reading
 
 
+class Inside(NamedTuple):
+    """An open element, with what it says or inherits."""
+
+    tag: str
+    language: str
+    direction: str
+    turned: bool
+
+
 @dataclass
 class Reader(HTMLParser):
     """Gathers what people read or hear in HTML, by the language that is said of it."""
 
-    path: list[tuple[str, str, str]] = field(default_factory=list)
+    path: list[Inside] = field(default_factory=list)
     said: dict[str, list[str]] = field(default_factory=dict)
     turned: list[str] = field(default_factory=list)
-    """Texts in an element of another direction than its language has."""
+    """Texts whose element names their language, but has the direction of another."""
 
     def __post_init__(self) -> None:
         super().__init__(convert_charrefs=True)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
-        _, language, direction = self.path[-1] if self.path else ("", "", "ltr")
-        inside = (tag, given.get("lang", language), given.get("dir", direction))
+        around = self.path[-1] if self.path else Inside("", "", "ltr", False)
+        language = given.get("lang", around.language)
+        direction = given.get("dir", around.direction)
+        turned = around.turned and "dir" not in given
+        if "lang" in given:
+            turned = direction != render.direction(language)
         for name in READ_ALOUD & set(given):
-            self.said.setdefault(inside[1], []).append(given[name])
+            self.said.setdefault(language, []).append(given[name])
         if tag not in EMPTY:
-            self.path.append(inside)
+            self.path.append(Inside(tag, language, direction, turned))
 
     def handle_endtag(self, tag: str) -> None:
-        while self.path and self.path.pop()[0] != tag:
+        while self.path and self.path.pop().tag != tag:
             pass
 
     def handle_data(self, data: str) -> None:
-        if not data.strip() or not self.path or UNREAD & {tag for tag, _, _ in self.path}:
+        if not data.strip() or not self.path or UNREAD & {inside.tag for inside in self.path}:
             return
-        _, language, direction = self.path[-1]
-        self.said.setdefault(language, []).append(" ".join(data.split()))
-        if direction != render.direction(language) and direction == "ltr" and len(data.split()) > 1:
+        inside = self.path[-1]
+        self.said.setdefault(inside.language, []).append(" ".join(data.split()))
+        if inside.turned and len(data.split()) > 1:
             self.turned.append(data)
 
 
@@ -153,6 +167,12 @@ def test_a_word_that_stands_in_a_template_is_found() -> None:
     )
     assert literal(source) == "<p class='x'> there you or</p>"
     assert read("<p title='One'><i>two</i><br><code>three</code></p>").said == {"": ["One", "two"]}
+
+
+def test_a_text_of_another_direction_than_its_language_is_found() -> None:
+    arabic = '<p lang="ar">x y</p><p lang="ar" dir="rtl">x y<i dir="ltr">x y</i></p>'
+    assert read(f'<html lang="en" dir="ltr">{arabic}').turned == ["x y"]
+    assert read('<html lang="ar" dir="rtl"><p lang="en" dir="rtl">x y</p>').turned == ["x y"]
 
 
 # every page and mail
