@@ -17,6 +17,7 @@ LADDER = (
     ("config", "consent", "limits", "migrate", "outbox", "providers", "subjects", "suppressions"),
     (
         "access",
+        "acts",
         "articles",
         "exports",
         "keys",
@@ -26,7 +27,7 @@ LADDER = (
         "staff",
         "subscribers",
     ),
-    ("digests", "feeds", "schedules", "subscriptions"),
+    ("digests", "factors", "feeds", "schedules", "sessions", "subscriptions"),
     (
         "bounces",
         "erasures",
@@ -57,6 +58,7 @@ LADDER = (
         "web.openapi",
         "web.page",
     ),
+    ("web.desk",),
     (
         "web.api",
         "web.archive",
@@ -69,6 +71,7 @@ LADDER = (
         "web.public",
         "web.record",
         "web.rights",
+        "web.staff",
         "worker",
     ),
     ("web.app",),
