@@ -19,6 +19,9 @@ SQL = db.statements("outbox")
 CHANNEL = "mailer"
 """NOTIFY on it wakes the workers; the payload says for what."""
 
+LATE = timedelta(minutes=10)
+"""A letter to one person that has waited for longer is worth a look."""
+
 BATCH = 200
 """Mails of a digest in a batch: few enough to share a digest among many workers."""
 
@@ -253,3 +256,11 @@ async def workers(conn: Connection) -> int:
     """How many work at present."""
     counted: int = await conn.fetchval(SQL.workers)
     return counted
+
+
+async def objection(conn: Connection) -> str | None:
+    """What is wrong with letters to single people in a sentence, None if they go."""
+    late: int = await conn.fetchval(SQL.late, LATE)
+    if not late:
+        return None
+    return f"Letters have waited for more than {LATE // timedelta(minutes=1)} minutes: {late}."

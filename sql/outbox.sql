@@ -356,3 +356,10 @@ delete from worker where id = $1;
 
 -- name: workers
 select count(*) from worker where seen_at > now() - interval '8 seconds';
+
+-- name: late
+-- Letters that wait, retries included, for longer than $1.
+select count(*)
+from batch b
+join outbox o on o.batch = b.id and o.state = 'waiting'
+where b.digest is null and o.created_at < now() - $1::interval;

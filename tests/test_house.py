@@ -12,7 +12,7 @@ import mailer
 PACKAGE = Path(mailer.__file__).parent
 
 LADDER = (
-    ("errors", "tokens"),
+    ("errors", "tokens", "tracing"),
     ("address", "db", "embedded", "render", "vault"),
     ("config", "consent", "limits", "migrate", "outbox", "providers", "subjects", "suppressions"),
     (
@@ -51,6 +51,7 @@ LADDER = (
         "editions",
         "evidence",
         "hooks",
+        "metrics",
         "processing",
         "receipts",
         "web.forms",
@@ -68,6 +69,7 @@ LADDER = (
         "web.links",
         "web.log",
         "web.manage",
+        "web.metrics",
         "web.public",
         "web.record",
         "web.rights",

@@ -198,7 +198,7 @@ def test_attachments_are_named_for_people(
 def test_every_letter_is_in_order(letter: str, language: str) -> None:
     made = every(language)[letter]
     html = made.html or ""
-    assert f'<html lang="{language}" dir="ltr"' in html
+    assert f'<html lang="{language}" dir="{render.direction(language)}"' in html
     assert 'name="color-scheme" content="light dark"' in html
     assert "prefers-color-scheme: dark" in html
     assert "<img" not in html

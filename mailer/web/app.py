@@ -25,6 +25,7 @@ from mailer.web import (
     links,
     log,
     manage,
+    metrics,
     page,
     public,
     record,
@@ -90,6 +91,7 @@ ROUTES = [
     web.get("/static/{hash}/{name}", page.file),
     web.get("/healthz", health.alive),
     web.get("/readyz", health.ready),
+    web.get("/metrics", metrics.show),
 ]
 
 # Below /staff there is nothing but these lines; each says who may (`web.desk`).
@@ -123,10 +125,13 @@ INBOX_ROUTES = [
 def make(
     settings: Settings, pool: Pool, vault: Vault, mailbox: Mailbox | None = None
 ) -> web.Application:
-    app = web.Application(middlewares=[page.kindly], client_max_size=guard.BODY_BYTES)
+    around = [metrics.counted, page.kindly]
+    app = web.Application(middlewares=around, client_max_size=guard.BODY_BYTES)
     app[page.SETTINGS], app[page.POOL], app[page.VAULT] = settings, pool, vault
     app[hooks.FETCHER], app[hooks.CERTIFICATES] = hooks.Fetcher(), {}
     app[entrance.HASHING] = asyncio.Semaphore(entrance.HASHING_AT_ONCE)
+    app[metrics.GAUGES] = metrics.Gauges()
+    app.cleanup_ctx.append(metrics.ticking)
     app.add_routes(ROUTES)
     desk.install(app, STAFF)
     if mailbox is not None:
