@@ -81,9 +81,7 @@ async def ask_again(request: web.Request) -> web.Response:
     app, keys = request.app, request.app[page.VAULT]
     async with app[page.POOL].acquire() as conn, conn.transaction():
         found = await subscriptions.look(conn, keys, token(request), "confirm")
-        await subscriptions.ask_again(
-            conn, keys, token(request), app[page.SETTINGS].confirm_hours
-        )
+        await subscriptions.ask_again(conn, keys, token(request), app[page.SETTINGS].confirm_hours)
     return page.see_other(request, "/check-inbox", lang=spoken(request, found))
 
 
