@@ -6,9 +6,10 @@
     feeds        polls those that are due
     schedule     makes digests that are due, and begins those whose time has come
     returns      takes what comes back, by LMTP or from a mailbox; looks for storms and complaints
+    tell_staff   writes to them of what they should look at
     renewals     asks readers to agree to newer words; who did not answer in time leaves
     seal         consent events → the log and its checkpoint; one worker at a time
-    journal      writes down who was erased, for the day when a backup is restored
+    journal      writes down who was erased or left, for the day when a backup is restored
     sweep        deletes what has had its time
     keep house   says that it lives, frees what silent workers hold, ends digests that are done
 
@@ -43,6 +44,8 @@ from mailer import (
     retention,
     smtp,
     subscriptions,
+    troubles,
+    withdrawals,
 )
 from mailer import log as consent_log
 from mailer.bounces import Channel, reading
@@ -76,6 +79,7 @@ JOURNAL_SECONDS = 5.0
 SWEEP_SECONDS = 1800.0
 BEAT_SECONDS = 3.0
 WATCH_SECONDS = 30.0
+TROUBLE_SECONDS = 60.0
 IMAP_SECONDS = 60.0
 LISTEN_AGAIN_SECONDS = 15.0
 TIDY_SECONDS = 1800.0
@@ -104,6 +108,7 @@ class Worker:
     id: UUID = field(default_factory=uuid4)
     objecting: str | None = None
     journaled: datetime | None = None
+    left_journaled: datetime | None = None
     feeds: fetch.Session = field(init=False)
 
     async def run(self) -> None:
@@ -131,6 +136,7 @@ class Worker:
                 loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
             loops.create_task(self.repeat(self.schedule, asyncio.Event(), SCHEDULE_SECONDS))
             loops.create_task(self.repeat(self.watch, asyncio.Event(), WATCH_SECONDS))
+            loops.create_task(self.repeat(self.tell_staff, asyncio.Event(), TROUBLE_SECONDS))
             loops.create_task(self.repeat(self.tidy, asyncio.Event(), TIDY_SECONDS))
             loops.create_task(self.take_returns())
             if self.settings.bounce_imap is not None:
@@ -307,6 +313,11 @@ class Worker:
                 log.warning("%s", alarm)
         return False
 
+    async def tell_staff(self) -> bool:
+        async with self.pool.acquire() as conn, conn.transaction():
+            await troubles.tell(conn)
+        return False
+
     async def tidy(self) -> bool:
         """Forgive whose mails arrive again; forget what was kept of bounces long enough."""
         async with self.pool.acquire() as conn, conn.transaction():
@@ -372,11 +383,18 @@ class Worker:
                 gone = await erasures.replay(conn, self.keys, batch, actor=SYSTEM)
             if gone:
                 log.warning("%d people were erased again: a backup had them back", len(gone))
+        for told in withdrawals.batches(self.settings.data_dir / withdrawals.LEFT):
+            async with self.pool.acquire() as conn, conn.transaction():
+                ended = await withdrawals.replay(conn, self.keys, told, actor=SYSTEM)
+            if ended:
+                log.warning("%d subscriptions were ended again: a backup had them back", ended)
         return False
 
     async def journal(self) -> bool:
         async with self.pool.acquire() as conn:
-            self.journaled = await erasures.keep_up(conn, self.settings.data_dir, self.journaled)
+            folder = self.settings.data_dir
+            self.journaled = await erasures.keep_up(conn, folder, self.journaled)
+            self.left_journaled = await withdrawals.keep_up(conn, folder, self.left_journaled)
         return False
 
     async def sweep(self) -> bool:

@@ -1,5 +1,6 @@
 -- name: add
-insert into staff (id, lookup, address, role, password) values ($1, $2, $3, $4, $5);
+insert into staff (id, lookup, address, role, password, language)
+values ($1, $2, $3, $4, $5, $6);
 
 -- name: listed -> mailer.staff.Account
 select id, dek, address, role, language, password, totp, passkeys, disabled_at, created_at

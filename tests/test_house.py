@@ -14,11 +14,22 @@ PACKAGE = Path(mailer.__file__).parent
 LADDER = (
     ("errors", "tokens", "tracing"),
     ("address", "db", "embedded", "render", "vault"),
-    ("config", "consent", "limits", "migrate", "outbox", "providers", "subjects", "suppressions"),
+    (
+        "config",
+        "consent",
+        "journal",
+        "limits",
+        "migrate",
+        "outbox",
+        "providers",
+        "subjects",
+        "suppressions",
+    ),
     (
         "access",
         "acts",
         "articles",
+        "backups",
         "exports",
         "keys",
         "log",
@@ -34,7 +45,6 @@ LADDER = (
         "example",
         "fetch",
         "imap",
-        "letters",
         "listener",
         "mailbox",
         "mime",
@@ -43,8 +53,10 @@ LADDER = (
         "replay",
         "retention",
         "smtp",
+        "withdrawals",
     ),
-    ("dkim", "people"),
+    ("dkim", "people", "troubles"),
+    ("letters",),
     (
         "delivery",
         "domain",
@@ -176,7 +188,7 @@ def calls(tree: ast.AST, dotted: str) -> bool:
     [
         ("os.environ", {"config", "cli", "fetch"}),  # fetch: what its parser may inherit
         ("print", set()),
-        ("conn.transaction", {"cli", "delivery", "worker", "migrate", "web"}),
+        ("conn.transaction", {"backups", "cli", "delivery", "worker", "migrate", "web"}),
         ("web.HTTPSeeOther", set()),
     ],
 )

@@ -61,11 +61,17 @@ class Outfile:
     @contextmanager
     def writing(self) -> Iterator[Callable[[str], object]]:
         """Takes text; when it ends, all of it is in the file."""
+        with self.writing_bytes() as write:
+            yield lambda text: write(text.encode())
+
+    @contextmanager
+    def writing_bytes(self) -> Iterator[Callable[[bytes], object]]:
+        """Takes bytes; when it ends, all of them are in the file."""
         if self.recipients:
             with self.encrypting() as pipe:
-                yield lambda text: pipe.write(text.encode())
+                yield pipe.write
         else:
-            yield lambda text: self.write(text.encode())
+            yield self.write
         with self.sayable():
             self.file.flush()
             os.fsync(self.file.fileno())

@@ -20,7 +20,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, format_percent
 from jinja2 import (
     Environment,
     FileSystemLoader,
@@ -286,6 +286,11 @@ def size(count: int | None, language: str) -> str:
     digits = "0.#" if unit > 1 and value < 10 else "#,##0"
     number = format_decimal(value, digits, locale=babel(language))
     return f"{number}\N{NO-BREAK SPACE}{translate(UNITS[unit], language)}"
+
+
+def share(part: float, language: str) -> str:
+    """Of a whole (0 to 1), in per cent: 0.31%."""
+    return format_percent(part, "#,##0.##%", locale=babel(language))
 
 
 def language_name(code: str, among: str) -> str:
