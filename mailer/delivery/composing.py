@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from mailer import (
     consent,
@@ -19,7 +20,6 @@ from mailer import (
     subscriptions,
     vault,
 )
-from mailer.address import Address
 from mailer.config import Settings
 from mailer.db import Connection
 from mailer.dkim import Signed
@@ -43,8 +43,7 @@ class Compiled:
     purposes: Sequence[Purpose]
 
 
-@dataclass(frozen=True)
-class Ready:
+class Ready(NamedTuple):
     """A mail composed as far as it is the same for all, and the person it goes to.
 
     `recipient`: their address on the wire; `hash`: by which it may be suppressed; `provider`: the
@@ -53,7 +52,6 @@ class Ready:
 
     mail: Claimed
     subject: Subject
-    to: Address
     recipient: str
     hash: bytes
     provider: str | None
@@ -81,7 +79,6 @@ class Composer:
         return Ready(
             mail,
             subject,
-            to,
             recipient,
             self.keys.suppression(to.normal),
             providers.of(to.domain),
