@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from argon2 import PasswordHasher
 
-from mailer import address, db, subjects, vault
+from mailer import address, db, render, subjects, vault
 from mailer.db import Connection
 from mailer.errors import Conflict, Invalid
 from mailer.vault import Vault
@@ -24,12 +24,13 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 @dataclass(frozen=True)
 class Account:
-    """`dek` wrapped, `address` sealed."""
+    """`dek` wrapped, `address` sealed. `language`: of letters to them."""
 
     id: UUID
     dek: bytes
     address: bytes
     role: Role
+    language: str
     disabled_at: datetime | None
     created_at: datetime
 
@@ -46,7 +47,14 @@ def hash_password(password: str) -> str:
     return PasswordHasher().hash(password)
 
 
-async def add(conn: Connection, keys: Vault, email: str, role: Role, password_hash: str) -> UUID:
+async def add(
+    conn: Connection,
+    keys: Vault,
+    email: str,
+    role: Role,
+    password_hash: str,
+    language: str = render.SOURCE,
+) -> UUID:
     """Raises Invalid or Conflict."""
     reached = address.parse(email)
     subject = keys.new_subject(uuid4())
@@ -54,7 +62,13 @@ async def add(conn: Connection, keys: Vault, email: str, role: Role, password_ha
     sealed = vault.seal(subject, PLACE, reached.given.encode())
     try:
         await conn.execute(
-            SQL.add, subject.id, keys.lookup(reached.normal), sealed, role, password_hash
+            SQL.add,
+            subject.id,
+            keys.lookup(reached.normal),
+            sealed,
+            role,
+            password_hash,
+            language,
         )
     except asyncpg.UniqueViolationError:
         raise Conflict("There is an account with this address already.", field="email") from None

@@ -6,6 +6,7 @@
     feeds        polls those that are due
     schedule     makes digests that are due, and begins those whose time has come
     returns      takes what comes back, by LMTP or from a mailbox; looks for storms and complaints
+    tell_staff   writes to them of what they should look at
     renewals     asks readers to agree to newer words; who did not answer in time leaves
     seal         consent events → the log and its checkpoint; one worker at a time
     journal      writes down who was erased, for the day when a backup is restored
@@ -43,6 +44,7 @@ from mailer import (
     retention,
     smtp,
     subscriptions,
+    troubles,
 )
 from mailer import log as consent_log
 from mailer.bounces import Channel, reading
@@ -76,6 +78,7 @@ JOURNAL_SECONDS = 5.0
 SWEEP_SECONDS = 1800.0
 BEAT_SECONDS = 3.0
 WATCH_SECONDS = 30.0
+TROUBLE_SECONDS = 60.0
 IMAP_SECONDS = 60.0
 LISTEN_AGAIN_SECONDS = 15.0
 TIDY_SECONDS = 1800.0
@@ -131,6 +134,7 @@ class Worker:
                 loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
             loops.create_task(self.repeat(self.schedule, asyncio.Event(), SCHEDULE_SECONDS))
             loops.create_task(self.repeat(self.watch, asyncio.Event(), WATCH_SECONDS))
+            loops.create_task(self.repeat(self.tell_staff, asyncio.Event(), TROUBLE_SECONDS))
             loops.create_task(self.repeat(self.tidy, asyncio.Event(), TIDY_SECONDS))
             loops.create_task(self.take_returns())
             if self.settings.bounce_imap is not None:
@@ -305,6 +309,11 @@ class Worker:
         async with self.pool.acquire() as conn, conn.transaction():
             for alarm in await bounces.watch(conn, self.keys):
                 log.warning("%s", alarm)
+        return False
+
+    async def tell_staff(self) -> bool:
+        async with self.pool.acquire() as conn, conn.transaction():
+            await troubles.tell(conn)
         return False
 
     async def tidy(self) -> bool:

@@ -12,7 +12,7 @@ import mailer
 PACKAGE = Path(mailer.__file__).parent
 
 LADDER = (
-    ("errors", "tokens"),
+    ("errors", "tokens", "tracing"),
     ("address", "db", "embedded", "render", "vault"),
     ("config", "consent", "limits", "migrate", "outbox", "providers", "subjects", "suppressions"),
     (
@@ -33,7 +33,6 @@ LADDER = (
         "example",
         "fetch",
         "imap",
-        "letters",
         "listener",
         "mailbox",
         "mime",
@@ -43,13 +42,15 @@ LADDER = (
         "retention",
         "smtp",
     ),
-    ("dkim", "people"),
+    ("dkim", "people", "troubles"),
+    ("letters",),
     (
         "delivery",
         "domain",
         "editions",
         "evidence",
         "hooks",
+        "metrics",
         "processing",
         "receipts",
         "web.forms",
@@ -66,6 +67,7 @@ LADDER = (
         "web.links",
         "web.log",
         "web.manage",
+        "web.metrics",
         "web.public",
         "web.record",
         "web.rights",

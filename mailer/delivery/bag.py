@@ -13,7 +13,7 @@ from mailer.bounces import Answer
 from mailer.delivery import verdicts
 from mailer.delivery.composing import Ready
 from mailer.delivery.verdicts import UNFIT
-from mailer.outbox import Claimed, Settled
+from mailer.outbox import Claimed, Mail, Settled
 from mailer.smtp import RoadClosed, Verdict
 
 Outcome: TypeAlias = Verdict | Literal["unwanted"]
@@ -171,7 +171,7 @@ class Bag:
         if ready is not None:
             self.on_way[ready.provider] -= 1
 
-    def said(self, mail: Claimed, provider: str | None, outcome: Outcome) -> None:
+    def said(self, mail: Mail, provider: str | None, outcome: Outcome) -> None:
         """To be settled; most need nothing else."""
         said = Said(mail, provider, outcome)
         sent = isinstance(outcome, Verdict) and outcome.kind == "sent" and mail.kind != "confirm"
@@ -199,7 +199,7 @@ class Bag:
 class Said:
     """What became of a mail, not settled yet."""
 
-    mail: Claimed
+    mail: Mail
     provider: str | None
     outcome: Outcome
 
@@ -209,9 +209,9 @@ class Said:
 
     @cached_property
     def answer(self) -> Answer | None:
-        """What the mail server said; None: it was not asked."""
+        """What the mail server said of a mail to a reader; None: it was not asked."""
         mail, verdict = self.mail, self.outcome
-        if not isinstance(verdict, Verdict) or verdict is UNFIT:
+        if not isinstance(verdict, Verdict) or verdict is UNFIT or not isinstance(mail, Claimed):
             return None
         return Answer(
             mail.subscription,

@@ -18,7 +18,7 @@ from mailer.delivery.bag import Bag, Outcome
 from mailer.delivery.composing import Composer, Ready
 from mailer.delivery.verdicts import UNFIT
 from mailer.errors import Refusal
-from mailer.outbox import Claimed
+from mailer.outbox import Claimed, Mail
 from mailer.render.shelf import BadTemplate
 from mailer.vault import Vault
 
@@ -74,9 +74,8 @@ class Filling:
         claimed = await self.claim(conn)
         self.bag.hold(claimed)
         try:
-            mails = await outbox.mails(conn, claimed) if claimed else []
             ready: list[Ready] = []
-            for place, mail in enumerate(mails):
+            for place, mail in enumerate(await self.mails(conn, claimed)):
                 ready += await self.composed(conn, mail)
                 if place % OPENED_AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -99,12 +98,23 @@ class Filling:
         hungry = [n for n, share in bag.limits.items() if share and not bag.lanes[n]]
         return await outbox.claim_digests(conn, bag.worker, 1, hungry)
 
-    async def composed(self, conn: Connection, mail: Claimed) -> list[Ready]:
+    async def mails(self, conn: Connection, claimed: Sequence[int]) -> Sequence[Mail]:
+        """What waits in those batches; of letters, each has one."""
+        if not claimed:
+            return []
+        found = await outbox.mails(conn, claimed)
+        if self.bag.letters and len(found) < len(claimed):
+            return [*found, *await outbox.mails_to_staff(conn, claimed)]
+        return found
+
+    async def composed(self, conn: Connection, mail: Mail) -> list[Ready]:
         """None, if it can't be composed at present; which must not hold up the others."""
         outcome: Outcome = "unwanted"
         if not mail.void:
             try:
-                return [await self.composer.ready(conn, mail)]
+                ready = await self.composer.ready(conn, mail)
+                if ready is not None:
+                    return [ready]
             except UNFITTING:
                 log.exception("mail %s can't be composed", mail.id)
                 outcome = UNFIT
@@ -114,19 +124,25 @@ class Filling:
 
     async def attest(self, conn: Connection, ready: Sequence[Ready]) -> list[Ready]:
         """Put new confirmations on record; what is left to send: not to whoever is not waiting."""
-        new = [each for each in ready if each.mail.kind == "confirm" and not each.mail.attested]
+        new = [
+            (mail, each)
+            for each in ready
+            if isinstance(mail := each.mail, Claimed)
+            and mail.kind == "confirm"
+            and not mail.attested
+        ]
         if not new:
             return list(ready)
         unwanted: dict[int, Ready] = {}
         async with conn.transaction():
             # In the order in which everybody locks subscriptions: nobody waits in a ring.
-            for each in sorted(new, key=lambda each: each.mail.subscription):
+            for mail, each in sorted(new, key=lambda pair: pair[0].subscription):
                 evidence = verdicts.mailed(each)
-                held = each.mail.subscription
+                held = mail.subscription
                 if await subscriptions.mailed(conn, self.keys, held, "confirmation.sent", evidence):
-                    await outbox.attest(conn, each.mail.id)
+                    await outbox.attest(conn, mail.id)
                 else:
-                    unwanted[each.mail.id] = each
+                    unwanted[mail.id] = each
         for each in unwanted.values():
             self.bag.batches[each.mail.batch] += 1
             self.bag.said(each.mail, each.provider, "unwanted")

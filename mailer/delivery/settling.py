@@ -88,9 +88,16 @@ class Settling:
         """In one transaction; the consent record first: whoever erases a person locks the
         subscription and then its mails, and so does this, in the order of subscriptions."""
         await bounces.hold(conn, answers(eventful))
-        for each in sorted(eventful, key=lambda each: each.mail.subscription):
-            if each.mail.kind == "confirm" and isinstance(each.outcome, Verdict) and not each.again:
-                await self.testify(conn, each.mail, each.outcome)
+        spoken = [
+            (mail, verdict)
+            for each in eventful
+            if isinstance(mail := each.mail, Claimed)
+            and mail.kind == "confirm"
+            and isinstance(verdict := each.outcome, Verdict)
+            and not each.again
+        ]
+        for mail, verdict in sorted(spoken, key=lambda pair: pair[0].subscription):
+            await self.testify(conn, mail, verdict)
         settled = [each.settled for each in (*plain, *eventful) if not each.again]
         if settled:
             await outbox.turn(conn, self.bag.worker, settled, {})

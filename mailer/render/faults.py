@@ -9,7 +9,7 @@ from babel.messages.pofile import PoFileError, read_po
 from jinja2 import TemplateSyntaxError
 
 from mailer import resources
-from mailer.render import LANGUAGES, environment
+from mailer.render import SOURCE, environment
 from mailer.render.shelf import OWN, BadTemplate, misplaced
 
 PO_LINE = re.compile(
@@ -38,7 +38,7 @@ def faults_of_template(name: str) -> Iterator[BadTemplate]:
     if not name.endswith((".html", ".mjml", ".txt", ".xml")):
         return
     try:
-        environment(LANGUAGES[0]).get_template(name)
+        environment(SOURCE).get_template(name)
     except TemplateSyntaxError as error:
         yield BadTemplate(error.message or "wrong", name, error.lineno)
     except UnicodeDecodeError:

@@ -24,6 +24,7 @@ from mailer.web import (
     links,
     log,
     manage,
+    metrics,
     page,
     public,
     record,
@@ -87,6 +88,7 @@ ROUTES = [
     web.get("/static/{hash}/{name}", page.file),
     web.get("/healthz", health.alive),
     web.get("/readyz", health.ready),
+    web.get("/metrics", metrics.show),
 ]
 
 # Only in `mailer dev`, whose mails go nowhere else.
@@ -100,9 +102,12 @@ INBOX_ROUTES = [
 def make(
     settings: Settings, pool: Pool, vault: Vault, mailbox: Mailbox | None = None
 ) -> web.Application:
-    app = web.Application(middlewares=[page.kindly], client_max_size=guard.BODY_BYTES)
+    around = [metrics.counted, page.kindly]
+    app = web.Application(middlewares=around, client_max_size=guard.BODY_BYTES)
     app[page.SETTINGS], app[page.POOL], app[page.VAULT] = settings, pool, vault
     app[hooks.FETCHER], app[hooks.CERTIFICATES] = hooks.Fetcher(), {}
+    app[metrics.GAUGES] = metrics.Gauges()
+    app.cleanup_ctx.append(metrics.ticking)
     app.add_routes(ROUTES)
     if mailbox is not None:
         app[inbox.MAILBOX] = mailbox
