@@ -45,6 +45,7 @@ LADDER = (
         "example",
         "fetch",
         "imap",
+        "imports",
         "listener",
         "mailbox",
         "mime",

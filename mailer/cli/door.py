@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -28,6 +28,7 @@ COUNT_EVERY = 1000
 MEGABYTE = 1_000_000
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 why = click.option("--reason", default="", help="Why you look; recorded.")
 
 
@@ -78,6 +79,11 @@ def secret_key(settings: Settings) -> str:
             "keep it safe and set it here and for every other process."
         )
     return settings.secret_key
+
+
+def as_utc(moment: datetime | None) -> datetime | None:
+    """UTC unless it says otherwise."""
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def actor() -> str:

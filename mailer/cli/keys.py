@@ -109,6 +109,7 @@ async def rewrap(house: House) -> int:
     while [each for each in await keys.counts(house.conn) if each.name != house.vault.newest]:
         some = await once_round(house, keys.rewrap_subjects)
         some += await once_round(house, keys.rewrap_requests)
+        some += await once_round(house, keys.rewrap_import_lines)
         if not some:  # those left are being worked on just now
             await asyncio.sleep(LOOK_SECONDS)
         done += some
