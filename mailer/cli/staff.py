@@ -16,8 +16,8 @@ def command() -> None:
 @command.command()
 @click.argument("email")
 @click.option("--role", type=click.Choice(ROLES), required=True)
-@click.option("--language", default=render.SOURCE, show_default=True,
-              help="In which letters to them are.")  # fmt: skip
+@click.option("--language", type=click.Choice(render.DESK), default=render.SOURCE,
+              show_default=True, help="In which letters to them are.")  # fmt: skip
 @click.password_option(help="Asked for if not given.")
 @door.run
 async def add(email: str, role: Role, language: str, password: str) -> None:
