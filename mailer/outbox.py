@@ -125,7 +125,7 @@ async def put_edition(
     return added
 
 
-async def wake(conn: Connection, what: Literal["request", "outbox", "renewal"]) -> None:
+async def wake(conn: Connection, what: Literal["request", "outbox", "renewal", "import"]) -> None:
     await conn.execute(SQL.wake, CHANNEL, what)
 
 

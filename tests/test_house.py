@@ -14,10 +14,21 @@ PACKAGE = Path(mailer.__file__).parent
 LADDER = (
     ("errors", "tokens", "tracing"),
     ("address", "db", "embedded", "render", "vault"),
-    ("config", "consent", "limits", "migrate", "outbox", "providers", "subjects", "suppressions"),
+    (
+        "config",
+        "consent",
+        "journal",
+        "limits",
+        "migrate",
+        "outbox",
+        "providers",
+        "subjects",
+        "suppressions",
+    ),
     (
         "access",
         "articles",
+        "backups",
         "exports",
         "keys",
         "log",
@@ -33,6 +44,7 @@ LADDER = (
         "example",
         "fetch",
         "imap",
+        "imports",
         "listener",
         "mailbox",
         "mime",
@@ -41,6 +53,7 @@ LADDER = (
         "replay",
         "retention",
         "smtp",
+        "withdrawals",
     ),
     ("dkim", "people", "troubles"),
     ("letters",),
@@ -173,7 +186,7 @@ def calls(tree: ast.AST, dotted: str) -> bool:
     [
         ("os.environ", {"config", "cli", "fetch"}),  # fetch: what its parser may inherit
         ("print", set()),
-        ("conn.transaction", {"cli", "delivery", "worker", "migrate", "web"}),
+        ("conn.transaction", {"backups", "cli", "delivery", "worker", "migrate", "web"}),
         ("web.HTTPSeeOther", set()),
     ],
 )

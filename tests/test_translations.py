@@ -32,9 +32,10 @@ SPOKEN_BY_CHECKS = ("refused", "warning", "note")
 
 # Said to who runs the service, at a terminal, where everything is in English.
 TO_OPERATORS = (
+    "backups.py",
     "cli/",
     "embedded",
-    "erasures.py",
+    "journal.py",
     "evidence/",
     "log/",
     "migrate.py",
