@@ -61,6 +61,7 @@ DESK = (
     "editions/",
     "feeds.py",
     "imap.py",
+    "imports/",
     "mime.py",
     "newsletters.py:add",
     "newsletters.py:change",
