@@ -27,6 +27,7 @@ LADDER = (
     ),
     (
         "access",
+        "acts",
         "articles",
         "backups",
         "exports",
@@ -37,7 +38,7 @@ LADDER = (
         "staff",
         "subscribers",
     ),
-    ("digests", "feeds", "schedules", "subscriptions"),
+    ("digests", "factors", "feeds", "schedules", "sessions", "subscriptions"),
     (
         "bounces",
         "erasures",
@@ -71,6 +72,7 @@ LADDER = (
         "web.openapi",
         "web.page",
     ),
+    ("web.desk",),
     (
         "web.api",
         "web.archive",
@@ -84,6 +86,7 @@ LADDER = (
         "web.public",
         "web.record",
         "web.rights",
+        "web.staff",
         "worker",
     ),
     ("web.app",),
