@@ -75,7 +75,7 @@ DESK = (
     "schedules.py",
     "staff",
     "troubles.py",
-    "web/api.py",
+    "web/api",
     "web/desk",
     "web/inbox.py",
     "web/page.py:API_REFUSALS",
