@@ -29,6 +29,8 @@ from mailer.web import (
     record,
     rights,
 )
+from mailer.web.intake import INTAKE, Intake
+from mailer.web.known import KNOWN, Known
 
 LOG = logging.getLogger(__name__)
 ACCESS = logging.getLogger("mailer.web.access")
@@ -104,11 +106,19 @@ def make(
     app[page.SETTINGS], app[page.POOL], app[page.VAULT] = settings, pool, vault
     app[hooks.FETCHER], app[hooks.CERTIFICATES] = hooks.Fetcher(), {}
     app.add_routes(ROUTES)
+    app[KNOWN], app[INTAKE] = Known(pool), Intake(pool)
+    app.cleanup_ctx.append(taking)
     if mailbox is not None:
         app[inbox.MAILBOX] = mailbox
         app.add_routes(INBOX_ROUTES)
     app.on_response_prepare.extend([page.harden, public.share])
     return app
+
+
+async def taking(app: web.Application) -> AsyncIterator[None]:
+    """Forms are taken as long as the site is there."""
+    async with app[INTAKE].open():
+        yield
 
 
 async def serve(

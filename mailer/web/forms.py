@@ -37,7 +37,11 @@ TURNING = frozenset(
 
 @dataclass(frozen=True)
 class Filled:
-    """What somebody filled in, as it came."""
+    """What somebody filled in, as it came.
+
+    `stamp`: when the form was shown (`guard`). `puzzle`: a solution (`puzzles`). `remark`: a field
+    that people don't see, and that programs fill in.
+    """
 
     email: str = ""
     newsletters: tuple[str, ...] = ()
@@ -46,6 +50,9 @@ class Filled:
     language: str = ""
     cadence: str | None = None
     form: str = ""
+    stamp: str = ""
+    puzzle: str = ""
+    remark: str = ""
 
 
 # bodies
@@ -124,6 +131,9 @@ def filled(fields: Fields) -> Filled:
         language=one(fields, "lang"),
         cadence=one(fields, "cadence") or None,
         form=one(fields, "form"),
+        stamp=one(fields, "stamp"),
+        puzzle=one(fields, "puzzle"),
+        remark=one(fields, "remark"),
     )
 
 
