@@ -1,9 +1,9 @@
 """Puzzles: work that takes a browser a second, and who sends thousands of forms hours (ALTCHA).
 
 A puzzle names a salt and a SHA-256: the number is to be found that, written behind the salt, has
-it. Nobody has to read or click anything. The solution is JSON in base64, as ALTCHA's widget sends it
-(its version 1); what we posed bears our signature, and a time when it ends. That a solution counts
-once is kept by who takes it, as `hash`.
+it. Nobody has to read or click anything. The solution is JSON in base64, as ALTCHA's widget
+sends it (its version 1); what we posed bears our signature, and a time when it ends. That each
+counts once is kept by who takes it.
 """
 
 import base64

@@ -11,7 +11,7 @@ people type, its network has sent several, or a flood is on; then they are slow.
 import json
 import logging
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
@@ -178,7 +178,7 @@ def seal(keys: Vault, wish: Wish) -> Sealed:
 
 
 def payload(wish: Wish) -> bytes:
-    text = json.dumps(asdict(wish), ensure_ascii=False).encode()
+    text = json.dumps(vars(wish), ensure_ascii=False).encode()
     if len(text) > PAYLOAD_BYTES:
         raise Invalid("The form sent more than it may.", field="newsletter")
     return text.ljust(PAYLOAD_BYTES)

@@ -41,6 +41,11 @@ SECRET = re.compile(r"[\w=-]{27,28}|.*[@%].*|.{81,}")
 # who
 
 
+def visitor(request: web.Request) -> IP | None:
+    """Who asks, as far as MAILER_TRUSTED_PROXIES can be believed."""
+    return client(request, request.app[page.SETTINGS].trusted_proxies)
+
+
 def client(request: web.Request, trusted: Sequence[Network]) -> IP | None:
     """Who asks; through proxies of ours, whom the last of them saw. None: a Unix socket."""
     seen = ip(request.remote or "")
@@ -65,8 +70,9 @@ def network(found: IP | None) -> str:
     """A /24 or a /64: about one household, office or phone mast."""
     if found is None:
         return "unknown"
-    length = 24 if found.version == 4 else 64
-    return str(ipaddress.ip_network((found, length), strict=False))
+    if found.version == 4:
+        return f"{str(found).rpartition('.')[0]}.0/24"
+    return f"{ipaddress.IPv6Address(int(found) >> 64 << 64)}/64"
 
 
 def kept(found: IP | None, allowed: ConsentIp) -> str | None:
@@ -125,11 +131,9 @@ def doubtful(keys: Vault, given: Filled) -> bool:
 # how often
 
 
-def key(request: web.Request) -> bytes:
-    """What the forms of the visitor's network are counted by."""
-    app = request.app
-    found = client(request, app[page.SETTINGS].trusted_proxies)
-    return app[page.VAULT].network(f"subscribe {network(found)}")
+def key(keys: Vault, found: IP | None) -> bytes:
+    """What the forms of a network are counted by."""
+    return keys.network(f"subscribe {network(found)}")
 
 
 def too_many(kept: Kept) -> TooMany:

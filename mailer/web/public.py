@@ -103,7 +103,7 @@ async def puzzle(conn: Connection, request: web.Request, newsletter: Newsletter)
     await known.refresh()
     if known.is_flooded(newsletter.id):
         return puzzles.pose(keys, puzzles.NUMBERS_IN_FLOODS)
-    if await requests.weight(conn, guard.key(request)) >= requests.FREE:
+    if await requests.weight(conn, guard.key(keys, guard.visitor(request))) >= requests.FREE:
         return puzzles.pose(keys, puzzles.NUMBERS)
     return None
 
@@ -147,26 +147,25 @@ async def subscribe(request: web.Request) -> web.Response:
 async def leave_request(request: web.Request, given: Filled) -> Refusal | None:
     """Keep the wish for a worker; why not, if not. Whose address it is, nobody asks here."""
     app = request.app
-    keys, known = app[page.VAULT], app[KNOWN]
+    keys, known, found = app[page.VAULT], app[KNOWN], guard.visitor(request)
     try:
         language = given.language or await known.language(given.notice)
-        wish = forms.wish(given, language, evidence(request))
+        wish = forms.wish(given, language, evidence(request, found))
         asked_for = await known.check(wish)
         sealed = requests.seal(keys, wish)
     except (Invalid, Unknown) as error:
         return error
     doubtful = guard.doubtful(keys, given) or any(known.is_flooded(n.id) for n in asked_for)
     solved = puzzles.solved(keys, given.puzzle)
-    left = Left(sealed, guard.key(request), solved, doubtful)
+    left = Left(sealed, guard.key(keys, found), solved, doubtful)
     kept = await app[INTAKE].leave(left, asked_for)
     return None if kept.kept else guard.too_many(kept)
 
 
-def evidence(request: web.Request) -> dict[str, str]:
+def evidence(request: web.Request, found: guard.IP | None) -> dict[str, str]:
     """How it was asked, as far as it may be kept."""
-    settings = request.app[page.SETTINGS]
-    found = guard.client(request, settings.trusted_proxies)
-    known = {"origin": guard.origin(request), "ip": guard.kept(found, settings.consent_ip)}
+    allowed = request.app[page.SETTINGS].consent_ip
+    known = {"origin": guard.origin(request), "ip": guard.kept(found, allowed)}
     return {name: value for name, value in known.items() if value is not None}
 
 
