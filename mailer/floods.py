@@ -1,8 +1,9 @@
 """Floods: more forms than people send. While one is on, who proves nothing waits.
 
 Every form is counted, whatever becomes of it. In a flood hardly anybody confirms; when an article
-makes many subscribe, people do. So a flood is on when more than FORMS came in WINDOW, unless enough
-of those who were asked lately have answered. It is over when half as many come, or people answer.
+makes many subscribe, people do. So a flood is on when more than MANY came in WINDOW, or SOME of
+which it is seen that hardly anybody answers; never while people do. It is over when half as many
+come.
 
 It is said in the log when it begins and ends, and by `mailer health` and `mailer check` meanwhile.
 """
@@ -18,15 +19,17 @@ SQL = db.statements("floods")
 
 TALLY_SECONDS = 60
 WINDOW = timedelta(minutes=10)
-FORMS = 100
-FORMS_OF_ALL = 200
-"""For one newsletter, and over all of them together."""
+SOME = 100
+MANY = 1500
+OF_ALL = 2
+"""Forms for one newsletter; over all of them together, so many times as many."""
 
 ASKED_WITHIN = timedelta(hours=1)
 TO_ANSWER = timedelta(minutes=3)
 ENOUGH_ASKED = 20
 ENOUGH_ANSWER = 0.2
-"""Of at least so many who were asked within the hour and have had a little time, that share."""
+"""It is seen whether people answer when at least so many were asked within the hour and have had a
+little time; they do when that share of them has."""
 
 UNSEEN = timedelta(minutes=5)
 """Nobody has looked for so long: no flood is known of."""
@@ -44,7 +47,9 @@ class Seen:
 
     @property
     def flood(self) -> bool:
-        most = FORMS if self.newsletter is not None else FORMS_OF_ALL
+        most = MANY if self.asked < ENOUGH_ASKED else SOME
+        if self.newsletter is None:
+            most *= OF_ALL
         return self.forms > (most / 2 if self.on else most) and not self.people
 
     @property

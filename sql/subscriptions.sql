@@ -5,8 +5,8 @@ insert into request (id, dek, payload) values ($1, $2, $3);
 -- Forms that came together, in one transaction that is this statement. Counted by network in the
 -- present window of $7 seconds and, as much of it as still counts, the one before; the counts are
 -- written in the order of their keys, so that processes never wait for each other in a ring. More
--- than $8 of a network are slow unless a puzzle was solved that nobody has shown before; more than $9
--- ($10) are not kept.
+-- than $8 of a network are not kept; more than $9 where a puzzle was solved, which nobody has shown
+-- before.
 with form as materialized (
     select f.*,
            row_number() over (partition by network order by n) as nth,
@@ -22,7 +22,7 @@ with form as materialized (
     returning key, count
 ), solved as (
     insert into spent (hash, expires_at)
-    select puzzle, now() + $11::interval from form where first order by puzzle
+    select puzzle, now() + $10::interval from form where first order by puzzle
     on conflict do nothing
     returning hash
 ), weighed as materialized (
@@ -38,12 +38,12 @@ with form as materialized (
     select *, present + before * (1 - elapsed / $7) as weight from weighed
 ), kept as (
     insert into request (id, dek, payload, proven, slow, weight)
-    select id, dek, payload, proven, not proven and (doubtful or weight > $8::integer), weight
+    select id, dek, payload, proven, not proven and doubtful, weight
     from judged
-    where weight <= case when proven then $10::integer else $9::integer end
+    where weight <= case when proven then $9::integer else $8::integer end
     returning id, slow
 ), woken as (
-    select pg_notify($12, 'request') where exists (select from kept where not slow)
+    select pg_notify($11, 'request') where exists (select from kept where not slow)
 )
 select kept.id is not null as kept, present::integer, elapsed, before::integer
 from judged

@@ -48,6 +48,7 @@ LADDER = (
         "listener",
         "mailbox",
         "mime",
+        "reach",
         "rectification",
         "renewals",
         "replay",

@@ -4,7 +4,7 @@
     admit   request → asked, or nothing
 
 Two queues. Requests are prompt, unless nothing speaks for them: the form was filled in faster than
-people type, its network has sent several, or a flood is on; then they are slow. A solved puzzle
+people can, a flood is on, or many are for one small domain; then they are slow. A solved puzzle
 (`puzzles`) makes any of them prompt. None of this knows whose address it is.
 """
 
@@ -51,17 +51,19 @@ PAYLOAD_BYTES = 1_800
 key it stays in its page, where a larger row would be moved out of it (TOAST)."""
 
 WINDOW_SECONDS = 600
-FREE = 5
+SEVERAL = 10
 MOST = 20
 MOST_PROVEN = 100
-"""Forms of one network in a sliding window: more than FREE are slow unless proven, more than MOST
+"""Forms of one network in a sliding window: after SEVERAL the next bear a puzzle; more than MOST
 (proven: MOST_PROVEN) are too many."""
 
 DOMAIN_WINDOW_SECONDS = 3600
-DOMAIN_MOST = 30
-DOMAIN_MOST_PROVEN = 300
-"""Requests for addresses of one domain in a sliding window that go on at once, the large providers
-excepted: what comes on top is slow."""
+DOMAIN_MOST = 50
+DOMAIN_MOST_PROVEN = 500
+"""Requests for addresses of one domain in a sliding window that go on at once: what comes on top is
+slow. But not of the large providers, nor of names for trials, where nobody is."""
+
+NOWHERE = "invalid"
 
 SLOW_TURN = "slow requests"
 SLOW_SECONDS = 20
@@ -197,7 +199,6 @@ async def leave(conn: Connection, forms: Sequence[Left]) -> list[Kept]:
         [form.puzzle for form in forms],
         [form.doubtful for form in forms],
         WINDOW_SECONDS,
-        FREE,
         MOST,
         MOST_PROVEN,
         puzzles.LIFE,
@@ -214,17 +215,21 @@ async def weight(conn: Connection, network: bytes) -> float:
 
 
 async def waiting(conn: Connection, keys: Vault, limit: int) -> dict[UUID, str]:
-    """The prompt requests that have waited longest, and the domain that each is for."""
-    rows = await db.fetch(conn, Request, SQL.prompt_requests, limit)
-    opened = (asking for row in rows if (asking := open_request(keys, row)) is not None)
-    return {asking.request.id: asking.address.domain for asking in opened}
+    """The prompt requests that have waited longest, and the domain that each is for.
+
+    One that can't be opened is among them, for a domain that is none: who takes it drops it.
+    """
+    return domains(keys, await db.fetch(conn, Request, SQL.prompt_requests, limit))
 
 
 async def waiting_longest(conn: Connection, keys: Vault) -> dict[UUID, str]:
     """Likewise the slow one whose turn it is, if it is time for one."""
-    row = await db.first(conn, Request, SQL.slow_request, SLOW_TURN)
-    asking = open_request(keys, row) if row is not None else None
-    return {asking.request.id: asking.address.domain} if asking is not None else {}
+    return domains(keys, await db.fetch(conn, Request, SQL.slow_request, SLOW_TURN))
+
+
+def domains(keys: Vault, rows: Sequence[Request]) -> dict[UUID, str]:
+    opened = {row.id: open_request(keys, row) for row in rows}
+    return {id_: asking.address.domain if asking else NOWHERE for id_, asking in opened.items()}
 
 
 async def admit(
@@ -288,8 +293,9 @@ async def over_of_domains(
     """Those that are too many for their domains at once, the latest first."""
     by_domain: dict[bytes, list[Asking]] = {}
     for asking in opened:
-        if providers.of(asking.address.domain) is None:
-            key = keys.form(f"domain {asking.address.domain}")
+        domain = asking.address.domain
+        if providers.of(domain) is None and not address.reserved(domain):
+            key = keys.form(f"domain {domain}")
             by_domain.setdefault(key, []).append(asking)
     counts = {key: len(those) for key, those in by_domain.items()}
     slowed: list[UUID] = []

@@ -103,7 +103,7 @@ async def puzzle(conn: Connection, request: web.Request, newsletter: Newsletter)
     await known.refresh()
     if known.is_flooded(newsletter.id):
         return puzzles.pose(keys, puzzles.NUMBERS_IN_FLOODS)
-    if await requests.weight(conn, guard.key(keys, guard.visitor(request))) >= requests.FREE:
+    if await requests.weight(conn, guard.key(keys, guard.visitor(request))) >= requests.SEVERAL:
         return puzzles.pose(keys, puzzles.NUMBERS)
     return None
 
