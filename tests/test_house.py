@@ -28,10 +28,12 @@ LADDER = (
     (
         "access",
         "articles",
+        "disposable",
         "exports",
         "floods",
         "keys",
         "log",
+        "lookalikes",
         "newsletters",
         "notices",
         "staff",

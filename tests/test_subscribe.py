@@ -424,3 +424,32 @@ async def test_an_answer_takes_well_under_a_second(here: Here) -> None:
     for _ in range(10):
         await here.client.post("/subscribe", data=fields(here.weekly, ANNA), headers=JSON)
     assert (time.monotonic() - started) / 10 < 0.5
+
+
+# slips
+
+
+async def test_a_slip_in_the_domain_is_asked_about_and_stops_nobody(here: Here) -> None:
+    sent = fields(here.weekly, "anna@gmial.com")
+    answer = await here.client.post("/subscribe", data=sent, allow_redirects=False)
+    assert answer.headers["Location"] == "/check-inbox?lang=en&meant=gmail.com"
+    page = await (await here.client.get(answer.headers["Location"])).text()
+    assert "Did you mean gmail.com?" in page
+    inline = await here.client.post("/subscribe?inline=1", data=sent)
+    assert "Did you mean gmail.com?" in await inline.text()
+    told = await here.client.post("/subscribe", data=sent, headers=JSON)
+    assert await told.json() == {"status": "check_inbox", "did_you_mean": "gmail.com"}
+    assert await here.waiting() == 3
+
+
+async def test_only_a_known_domain_is_named_on_the_page(here: Here) -> None:
+    for meant in ("evil.example", "<b>", ""):
+        page = await here.client.get("/check-inbox", params={"meant": meant})
+        assert "Did you mean" not in await page.text()
+
+
+async def test_letters_of_two_alphabets_are_refused_at_the_form(here: Here) -> None:
+    sent = fields(here.weekly, "anna@gm\u0430il.com")
+    answer = await here.client.post("/subscribe", data=sent, headers=JSON)
+    assert answer.status == 422
+    assert "alphabets" in (await answer.json())["errors"]["email"]

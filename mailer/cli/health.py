@@ -2,7 +2,7 @@
 
 import click
 
-from mailer import floods
+from mailer import disposable, floods
 from mailer.bounces import health
 from mailer.cli import door
 
@@ -22,11 +22,13 @@ async def command(newsletter: str | None, number: int | None, as_json: bool) -> 
         rows = await health.fared(house.conn, newsletter, number)
         alarms = await health.alarms(house.conn)
         flooded = await floods.on(house.conn)
+        thrown_away = await disposable.lately(house.conn)
     if as_json:
         told = {
             "digests": [vars(row) for row in rows],
             "alarms": [vars(each) for each in alarms],
             "floods": [vars(each) for each in flooded],
+            "throw_away_addresses": thrown_away,
         }
         door.show_one(told, as_json=True)
         return
@@ -35,3 +37,5 @@ async def command(newsletter: str | None, number: int | None, as_json: bool) -> 
         door.complain(f"ALARM: {alarm}")
     for flood in flooded:
         door.complain(f"FLOOD: {flood}.")
+    if thrown_away:
+        door.say(f"{thrown_away} requests within a day were for throw-away addresses.")

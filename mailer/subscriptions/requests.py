@@ -23,7 +23,9 @@ from mailer import (
     address,
     consent,
     db,
+    disposable,
     limits,
+    lookalikes,
     newsletters,
     notices,
     outbox,
@@ -146,7 +148,7 @@ async def request(conn: Connection, keys: Vault, wish: Wish) -> None:
 
     Raises Invalid or Unknown, naming the field.
     """
-    address.parse(wish.email)
+    lookalikes.check(address.parse(wish.email))
     notice = await notices.find(conn, named(wish))
     check(wish, notice, [await newsletters.find(conn, slug) for slug in wish.newsletters])
     sealed = seal(keys, wish)
@@ -252,6 +254,7 @@ async def admit(
     gone = [row.id for row in taken if row.id not in slowed]
     await conn.execute(SQL.slow_down, list(slowed))
     await conn.execute(SQL.drop_requests, gone)
+    await disposable.count(conn, [each.address for each in opened])
     await admit_each(
         conn, keys, [each for each in opened if each.request.id not in slowed], confirm_hours, dead
     )

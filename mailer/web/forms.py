@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from mailer import address
+from mailer import address, lookalikes
 from mailer.errors import Invalid, Refusal
 from mailer.subscriptions import Wish
 
@@ -163,7 +163,7 @@ def faults(given: Filled) -> dict[str, Refusal]:
 
 def check_email(given: Filled) -> None:
     check_text(given.email, "email")
-    address.parse(given.email)
+    lookalikes.check(address.parse(given.email))
 
 
 def check_newsletters(given: Filled) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from mailer import newsletters, notices, puzzles, render
+from mailer import lookalikes, newsletters, notices, puzzles, render
 from mailer.db import Connection
 from mailer.errors import Conflict, Invalid, Refusal, TooMany, Unknown
 from mailer.newsletters import Newsletter
@@ -170,11 +170,15 @@ def evidence(request: web.Request, found: guard.IP | None) -> dict[str, str]:
 
 
 def thanks(request: web.Request, given: Filled) -> web.Response:
+    """`meant`: the domain that was probably meant, if it looks mistyped; who typed it decides."""
+    meant = lookalikes.meant(given.email)
     if page.wants_json(request):
-        return web.json_response({"status": "check_inbox"}, status=202)
+        asked = {"did_you_mean": meant} if meant else {}
+        return web.json_response({"status": "check_inbox", **asked}, status=202)
     if "inline" in request.query:  # a script, which could not read what it is redirected to
-        return inbox_page(request, given.language)
-    answer = page.see_other(request, "/check-inbox", lang=page.language(request, given.language))
+        return inbox_page(request, given.language, meant)
+    query = {"lang": page.language(request, given.language), **({"meant": meant} if meant else {})}
+    answer = page.see_other(request, "/check-inbox", **query)
     answer.headers.update(page.FRAMED)
     return answer
 
@@ -214,13 +218,16 @@ async def share(request: web.Request, response: web.StreamResponse) -> None:
 
 async def check_inbox(request: web.Request) -> web.Response:
     """GET /check-inbox"""
-    return inbox_page(request, None)
+    asked = request.query.get("meant")
+    return inbox_page(request, None, asked if asked in lookalikes.KNOWN else None)
 
 
-def inbox_page(request: web.Request, speak: str | None) -> web.Response:
+def inbox_page(request: web.Request, speak: str | None, meant: str | None) -> web.Response:
     hours = request.app[page.SETTINGS].confirm_hours
     template = "public/check_inbox.html"
-    return page.answer(request, template, speak=speak, headers=page.FRAMED, hours=hours)
+    return page.answer(
+        request, template, speak=speak, headers=page.FRAMED, hours=hours, meant=meant
+    )
 
 
 async def notice(request: web.Request) -> web.Response:
