@@ -13,16 +13,19 @@ DAY_SECONDS = 86_400
 KEY = b"throw-away addresses"
 
 DOMAINS = frozenset(
-    """
-    10minutemail.com 1secmail.com 33mail.com anonbox.net burnermail.io byom.de crazymailing.com
-    discard.email dispostable.com dropmail.me emailondeck.com fakeinbox.com getairmail.com
-    getnada.com grr.la guerrillamail.com guerrillamail.info guerrillamail.net inboxkitten.com
-    jetable.org mail-temp.com mailcatch.com maildrop.cc mailinator.com mailnesia.com mailsac.com
-    minuteinbox.com mintemail.com moakt.com mohmal.com mytemp.email sharklasers.com spam4.me
-    spambog.com spamgourmet.com temp-mail.io temp-mail.org tempail.com tempmail.com tempr.email
-    throwawaymail.com trash-mail.com trashmail.com wegwerfmail.de yopmail.com yopmail.fr
-    """.split()
-)
+    (
+        "10minutemail.com", "1secmail.com", "33mail.com", "anonbox.net", "burnermail.io",
+        "byom.de", "crazymailing.com", "discard.email", "dispostable.com", "dropmail.me",
+        "emailondeck.com", "fakeinbox.com", "getairmail.com", "getnada.com", "grr.la",
+        "guerrillamail.com", "guerrillamail.info", "guerrillamail.net", "inboxkitten.com",
+        "jetable.org", "mail-temp.com", "mailcatch.com", "maildrop.cc", "mailinator.com",
+        "mailnesia.com", "mailsac.com", "minuteinbox.com", "mintemail.com", "moakt.com",
+        "mohmal.com", "mytemp.email", "sharklasers.com", "spam4.me", "spambog.com",
+        "spamgourmet.com", "temp-mail.io", "temp-mail.org", "tempail.com", "tempmail.com",
+        "tempr.email", "throwawaymail.com", "trash-mail.com", "trashmail.com", "wegwerfmail.de",
+        "yopmail.com", "yopmail.fr",
+    )
+)  # fmt: skip
 
 
 def among(addresses: Iterable[Address]) -> int:

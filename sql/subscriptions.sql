@@ -139,6 +139,9 @@ left join about a on true
 where s.id = $1
 group by s.newsletter;
 
+-- name: standing
+select state from subscription where subscriber = $1 and newsletter = $2;
+
 -- name: remember
 insert into asked_in_vain as v (hash, newsletter, times, latest)
 select $1, newsletter, unanswered, mailed_at from subscription
@@ -228,11 +231,21 @@ group by n.slug, s.language, s.state
 order by n.slug, s.language, s.state;
 
 -- name: listing -> mailer.subscriptions.listing.ListedRow
-select s.subscriber, k.dek, p.address, n.slug as newsletter, s.state, s.language, s.cadence,
-       s.confirmed_at, s.left_at
+select s.subscriber as subject_id, n.slug as newsletter, s.state, s.language, s.cadence,
+       s.confirmed_at, s.left_at,
+       case when s.state = 'confirmed' then 'as the consent record says' end as agreed_how,
+       case when s.state = 'confirmed'
+            then 'sha256:' || encode(w.sha256, 'hex') end as agreed_words,
+       case when s.state = 'confirmed'
+            then (select origin from house) || ' ' || s.subscriber end as agreed_source,
+       k.dek, p.address
 from subscription s
 join newsletter n on n.id = s.newsletter
+join notice w on w.id = s.notice
 join subscriber p on p.id = s.subscriber
 join subject k on k.id = p.id
-where $1::text is null or n.slug = $1
+where ($1::text is null or n.slug = $1)
+  and ($2::text is null or s.state = $2)
+  and ($3::text is null or s.language = $3)
+  and ($4::timestamptz is null or s.created_at >= $4)
 order by s.id;

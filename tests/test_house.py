@@ -12,11 +12,12 @@ import mailer
 PACKAGE = Path(mailer.__file__).parent
 
 LADDER = (
-    ("errors", "tokens"),
+    ("errors", "tokens", "tracing"),
     ("address", "db", "embedded", "render", "vault"),
     (
         "config",
         "consent",
+        "journal",
         "limits",
         "migrate",
         "outbox",
@@ -27,7 +28,9 @@ LADDER = (
     ),
     (
         "access",
+        "acts",
         "articles",
+        "backups",
         "disposable",
         "exports",
         "floods",
@@ -39,14 +42,14 @@ LADDER = (
         "staff",
         "subscribers",
     ),
-    ("digests", "feeds", "schedules", "subscriptions"),
+    ("digests", "factors", "feeds", "schedules", "sessions", "subscriptions"),
     (
         "bounces",
         "erasures",
         "example",
         "fetch",
         "imap",
-        "letters",
+        "imports",
         "listener",
         "mailbox",
         "mime",
@@ -56,14 +59,17 @@ LADDER = (
         "replay",
         "retention",
         "smtp",
+        "withdrawals",
     ),
-    ("dkim", "people"),
+    ("dkim", "people", "troubles"),
+    ("letters",),
     (
         "delivery",
         "domain",
         "editions",
         "evidence",
         "hooks",
+        "metrics",
         "processing",
         "receipts",
         "web.forms",
@@ -71,6 +77,7 @@ LADDER = (
         "web.page",
     ),
     ("web.guard", "web.intake", "web.known"),
+    ("web.desk",),
     (
         "web.api",
         "web.archive",
@@ -80,9 +87,11 @@ LADDER = (
         "web.links",
         "web.log",
         "web.manage",
+        "web.metrics",
         "web.public",
         "web.record",
         "web.rights",
+        "web.staff",
         "worker",
     ),
     ("web.app",),
@@ -185,7 +194,7 @@ def calls(tree: ast.AST, dotted: str) -> bool:
     [
         ("os.environ", {"config", "cli", "fetch"}),  # fetch: what its parser may inherit
         ("print", set()),
-        ("conn.transaction", {"cli", "delivery", "worker", "migrate", "web"}),
+        ("conn.transaction", {"backups", "cli", "delivery", "worker", "migrate", "web"}),
         ("web.HTTPSeeOther", set()),
     ],
 )

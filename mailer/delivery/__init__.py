@@ -44,7 +44,7 @@ from mailer.delivery import verdicts
 from mailer.delivery.composing import Composer, Ready
 from mailer.delivery.verdicts import UNFIT
 from mailer.errors import Refusal
-from mailer.outbox import Claimed, Settled
+from mailer.outbox import Claimed, Mail, Settled
 from mailer.render.shelf import BadTemplate
 from mailer.smtp import DEPTH, Road, RoadClosed, Verdict
 from mailer.vault import Vault
@@ -207,7 +207,7 @@ class Delivery:
     def laned(self) -> int:
         return sum(map(len, self.lanes.values()))
 
-    def forget(self, mail: Claimed) -> None:
+    def forget(self, mail: Mail) -> None:
         """It is no longer in memory; its batch ends, or is given back, when none of it is."""
         self.batches[mail.batch] -= 1
         self.moved.set()
@@ -247,9 +247,8 @@ class Delivery:
         claimed = await self.claim(conn)
         self.batches.update(dict.fromkeys(claimed, 1))  # one for as long as it is being filled
         try:
-            mails = await outbox.mails(conn, claimed) if claimed else []
             ready: list[Ready] = []
-            for place, mail in enumerate(mails):
+            for place, mail in enumerate(await self.mails(conn, claimed)):
                 ready += await self.composed(conn, mail)
                 if place % OPENED_AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -271,12 +270,23 @@ class Delivery:
         hungry = [n for n, share in self.limits.items() if share and not self.lanes[n]]
         return await outbox.claim_digests(conn, self.worker, 1, hungry)
 
-    async def composed(self, conn: Connection, mail: Claimed) -> list[Ready]:
+    async def mails(self, conn: Connection, claimed: Sequence[int]) -> Sequence[Mail]:
+        """What waits in those batches; of letters, each has one."""
+        if not claimed:
+            return []
+        found = await outbox.mails(conn, claimed)
+        if self.letters and len(found) < len(claimed):
+            return [*found, *await outbox.mails_to_staff(conn, claimed)]
+        return found
+
+    async def composed(self, conn: Connection, mail: Mail) -> list[Ready]:
         """None, if it can't be composed at present; which must not hold up the others."""
         outcome: Outcome = "unwanted"
         if not mail.void:
             try:
-                return [await self.composer.ready(conn, mail)]
+                ready = await self.composer.ready(conn, mail)
+                if ready is not None:
+                    return [ready]
             except UNFITTING:
                 log.exception("mail %s can't be composed", mail.id)
                 outcome = UNFIT
@@ -286,19 +296,25 @@ class Delivery:
 
     async def attest(self, conn: Connection, ready: Sequence[Ready]) -> list[Ready]:
         """Put new confirmations on record; what is left to send: not to whoever is not waiting."""
-        new = [each for each in ready if each.mail.kind == "confirm" and not each.mail.attested]
+        new = [
+            (mail, each)
+            for each in ready
+            if isinstance(mail := each.mail, Claimed)
+            and mail.kind == "confirm"
+            and not mail.attested
+        ]
         if not new:
             return list(ready)
         unwanted: dict[int, Ready] = {}
         async with conn.transaction():
             # In the order in which everybody locks subscriptions: nobody waits in a ring.
-            for each in sorted(new, key=lambda each: each.mail.subscription):
+            for mail, each in sorted(new, key=lambda pair: pair[0].subscription):
                 evidence = verdicts.mailed(each)
-                held = each.mail.subscription
+                held = mail.subscription
                 if await subscriptions.mailed(conn, self.keys, held, "confirmation.sent", evidence):
-                    await outbox.attest(conn, each.mail.id)
+                    await outbox.attest(conn, mail.id)
                 else:
-                    unwanted[each.mail.id] = each
+                    unwanted[mail.id] = each
         for each in unwanted.values():
             self.batches[each.mail.batch] += 1
             self.said(each, "unwanted")
@@ -502,9 +518,16 @@ class Delivery:
         """In one transaction; the consent record first: whoever erases a person locks the
         subscription and then its mails, and so does this, in the order of subscriptions."""
         await bounces.hold(conn, answers(said))
-        for each in sorted(said, key=lambda each: each.mail.subscription):
-            if each.mail.kind == "confirm" and isinstance(each.outcome, Verdict) and not each.again:
-                await self.testify(conn, each.mail, each.outcome)
+        spoken = [
+            (mail, verdict)
+            for each in said
+            if isinstance(mail := each.mail, Claimed)
+            and mail.kind == "confirm"
+            and isinstance(verdict := each.outcome, Verdict)
+            and not each.again
+        ]
+        for mail, verdict in sorted(spoken, key=lambda pair: pair[0].subscription):
+            await self.testify(conn, mail, verdict)
         settled = [each.settled for each in said if not each.again]
         if settled:
             await outbox.turn(conn, self.worker, settled, {})
@@ -547,7 +570,7 @@ class Delivery:
 class Said:
     """What became of a mail, not settled yet."""
 
-    mail: Claimed
+    mail: Mail
     provider: str | None
     outcome: Outcome
 
@@ -557,9 +580,9 @@ class Said:
 
     @property
     def answer(self) -> Answer | None:
-        """What the mail server said; None: it was not asked."""
+        """What the mail server said of a mail to a reader; None: it was not asked."""
         mail, verdict = self.mail, self.outcome
-        if not isinstance(verdict, Verdict) or verdict is UNFIT:
+        if not isinstance(verdict, Verdict) or verdict is UNFIT or not isinstance(mail, Claimed):
             return None
         return Answer(
             mail.subscription,

@@ -33,8 +33,10 @@ from mailer.subscriptions.asking import (
     answered,
     ask,
     remember,
+    standing,
+    vouch,
 )
-from mailer.subscriptions.listing import Count, Listed, counts, listing
+from mailer.subscriptions.listing import LISTED, Count, Listed, Wanted, counts, listing
 from mailer.subscriptions.requests import (
     Request,
     Wish,
@@ -61,6 +63,7 @@ from mailer.vault import Vault
 
 __all__ = [
     "IN_VAIN",
+    "LISTED",
     "MAILED_MOST",
     "MAIL_AGAIN",
     "UNANSWERED_MOST",
@@ -74,6 +77,7 @@ __all__ = [
     "State",
     "Subscription",
     "Testimony",
+    "Wanted",
     "Wish",
     "admit",
     "admit_slow",
@@ -102,7 +106,9 @@ __all__ = [
     "renew",
     "request",
     "restore",
+    "standing",
     "take",
+    "vouch",
     "waiting",
     "waiting_longest",
     "withdraw",

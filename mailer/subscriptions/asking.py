@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from mailer import consent, db, outbox, tokens
 from mailer.consent import SUBJECT, Actor
@@ -11,7 +12,7 @@ from mailer.db import Connection
 from mailer.newsletters import Newsletter
 from mailer.notices import Notice
 from mailer.subscribers import Subscriber
-from mailer.subscriptions.rows import Found, Subscription
+from mailer.subscriptions.rows import Found, State, Subscription, open_subscription, record
 from mailer.vault import Vault
 
 SQL = db.statements("subscriptions")
@@ -52,9 +53,22 @@ async def ask(
         await conn.execute(SQL.told, subscription.id)
         await outbox.put(conn, "already", subscription.id)
         return
+    await begin(conn, keys, subscriber, subscription.id, choice, confirm_hours)
+    await outbox.put(conn, "confirm", subscription.id)
+
+
+async def begin(
+    conn: Connection,
+    keys: Vault,
+    subscriber: Subscriber,
+    subscription: int,
+    choice: Choice,
+    confirm_hours: int,
+) -> None:
+    """It is asked for, and on record."""
     await conn.execute(
         SQL.ask,
-        subscription.id,
+        subscription,
         choice.notice.id,
         choice.language,
         choice.cadence,
@@ -72,7 +86,30 @@ async def ask(
             language=choice.language,
             evidence={**choice.evidence, "cadence": choice.cadence},
         )
-    await outbox.put(conn, "confirm", subscription.id)
+
+
+async def vouch(
+    conn: Connection, keys: Vault, subscriber: Subscriber, choice: Choice, confirm_hours: int
+) -> bool:
+    """Confirm what staff document the person to have agreed to elsewhere, earlier; nothing is
+    mailed. False: the person is here already, and what they say here counts.
+    """
+    subscription = await place(conn, subscriber, choice, confirm_hours)
+    if subscription.state != "pending" or subscription.unanswered or subscription.confirmed_at:
+        return False
+    await begin(conn, keys, subscriber, subscription.id, choice, confirm_hours)
+    found = await open_subscription(conn, keys, subscription)
+    assert found is not None, "the subscription is locked"
+    await conn.execute(SQL.confirm, subscription.id)
+    said = {**choice.evidence, "cadence": choice.cadence}
+    await record(conn, found, "consent.confirmed", said, choice.by)
+    return True
+
+
+async def standing(conn: Connection, subscriber: UUID, newsletter: int) -> State | None:
+    """How the person stands in a newsletter; None: not at all."""
+    state: State | None = await conn.fetchval(SQL.standing, subscriber, newsletter)
+    return state
 
 
 async def place(

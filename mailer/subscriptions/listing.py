@@ -1,7 +1,7 @@
 """Who is subscribed, in numbers and one by one."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
 from uuid import UUID
 
@@ -31,44 +31,56 @@ async def counts(conn: Connection) -> list[Count]:
 
 
 @dataclass(frozen=True)
-class ListedRow:
-    """A subscription beside its person's sealed address and wrapped key."""
+class Wanted:
+    """Which subscriptions; None: all. `since`: first asked for then or later."""
 
-    subscriber: UUID
-    dek: bytes
-    address: bytes
-    newsletter: str
-    state: State
-    language: str
-    cadence: str
-    confirmed_at: datetime | None
-    left_at: datetime | None
+    newsletter: str | None = None
+    state: State | None = None
+    language: str | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Listed:
-    """One line of a list of subscribers."""
+    """One line of a list of subscribers. `agreed_…`: of who is confirmed, what another list that
+    they are brought over to has to know of it (`imports`)."""
 
-    email: str
+    subject_id: UUID
     newsletter: str
     state: State
     language: str
     cadence: str
     confirmed_at: datetime | None
     left_at: datetime | None
+    agreed_how: str | None
+    agreed_words: str | None
+    agreed_source: str | None
 
 
-async def listing(conn: Connection, keys: Vault, slug: str | None) -> AsyncIterator[Listed]:
-    """Everyone, of one newsletter or of all, in constant memory; in the caller's transaction."""
-    async for record_ in conn.cursor(SQL.listing, slug, prefetch=1000):
+LISTED = tuple(each.name for each in fields(Listed))
+
+
+@dataclass(frozen=True)
+class ListedRow(Listed):
+    """Beside the person's sealed address and wrapped key."""
+
+    dek: bytes
+    address: bytes
+
+
+async def listing(
+    conn: Connection, keys: Vault, wanted: Wanted, *, with_addresses: bool
+) -> AsyncIterator[tuple[Mapping[str, object], str | None]]:
+    """Lines by LISTED, and the address if it is asked for; in constant memory, in the caller's
+    transaction."""
+    rows = conn.cursor(
+        SQL.listing, wanted.newsletter, wanted.state, wanted.language, wanted.since, prefetch=1000
+    )
+    async for record_ in rows:
         row = ListedRow(**record_)
-        reached = subscribers.open_address(keys.unwrap(row.subscriber, row.dek), row.address)
-        yield Listed(
-            reached.given,
-            row.newsletter,
-            row.state,
-            row.language,
-            row.cadence,
-            row.confirmed_at,
-            row.left_at,
-        )
+        shown = {name: getattr(row, name) for name in LISTED}
+        if with_addresses:
+            opened = subscribers.open_address(keys.unwrap(row.subject_id, row.dek), row.address)
+            yield shown, opened.given
+        else:
+            yield shown, None

@@ -18,7 +18,7 @@ from mailer.vault import Subject, Vault
 SQL = db.statements("subscriptions")
 
 State: TypeAlias = Literal["pending", "confirmed", "left"]
-Channel: TypeAlias = Literal["one-click", "page", "complaint", "staff", "bounce"]
+Channel: TypeAlias = Literal["one-click", "page", "complaint", "staff", "bounce", "journal"]
 Testimony: TypeAlias = Literal["confirmation.sent", "confirmation.accepted", "confirmation.failed"]
 
 
