@@ -99,8 +99,16 @@ async def test_who_is_disabled_is_out_at_once(pool: Pool, vault: Vault, conn: Co
 # guessing
 
 
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few tries, in a window whose end no slow day comes to."""
+    monkeypatch.setattr(throttle, "NETWORK_TRIES", 3)
+    monkeypatch.setattr(throttle, "ACCOUNT_TRIES", 5)
+    monkeypatch.setattr(throttle, "SECONDS", 10**9)
+
+
 async def test_guessing_ends_soon_whether_the_account_is_there_or_not(
-    pool: Pool, vault: Vault, conn: Connection
+    pool: Pool, vault: Vault, conn: Connection, few: None
 ) -> None:
     who = await desk.member(conn, vault, "viewer")
     for email in (who.email, NOBODY):
@@ -114,7 +122,7 @@ async def test_guessing_ends_soon_whether_the_account_is_there_or_not(
 
 
 async def test_a_stranger_who_guesses_keeps_nobody_out_of_a_browser_they_know(
-    pool: Pool, vault: Vault, conn: Connection
+    pool: Pool, vault: Vault, conn: Connection, few: None
 ) -> None:
     async with desk.signed_in(pool, vault, "viewer") as seat:
         await seat.post("/staff/sign-out")
@@ -127,7 +135,7 @@ async def test_a_stranger_who_guesses_keeps_nobody_out_of_a_browser_they_know(
 
 
 async def test_a_browser_is_known_for_those_who_were_in_it_alone(
-    pool: Pool, vault: Vault, conn: Connection
+    pool: Pool, vault: Vault, conn: Connection, few: None
 ) -> None:
     other = await desk.member(conn, vault, "viewer")
     async with desk.signed_in(pool, vault, "viewer") as seat:
@@ -194,7 +202,7 @@ async def test_an_app_is_set_up_and_its_recovery_codes_let_in_once_each(
 
 
 async def test_a_wrong_code_can_be_tried_a_few_times_only(
-    pool: Pool, vault: Vault, conn: Connection
+    pool: Pool, vault: Vault, conn: Connection, few: None
 ) -> None:
     who = await desk.member(conn, vault, "owner")
     async with desk.seat(pool, vault, who) as seat:

@@ -9,8 +9,6 @@ create index consent_event_staff on consent_event (at desc, id desc) where staff
 
 alter table staff
     alter column password drop not null,          -- null: invited, and not come yet
-    alter column language drop not null,          -- of the pages too; null: as the browser says
-    alter column language drop default,
     add column totp bytea,                        -- secret of the app that shows codes (RFC 6238); sealed
     add column totp_step bigint not null default 0;  -- the latest code's: each is taken once
 
@@ -53,6 +51,14 @@ create table staff_link (
 );
 create index staff_link_handle on staff_link (handle);
 create index staff_link_of on staff_link (staff, id desc);
+
+alter table outbox
+    drop constraint outbox_kind_check,
+    add constraint outbox_kind_check check (
+        case when staff is null
+             then kind in ('confirm', 'already', 'digest', 'renew', 'address')
+             else kind in ('trouble', 'invitation', 'password') end
+    );
 
 -- SESSIONS ---------------------------------------------------------------------------------------
 
