@@ -31,6 +31,8 @@ from mailer.web import (
     record,
     rights,
 )
+from mailer.web.intake import INTAKE, Intake
+from mailer.web.known import KNOWN, Known
 from mailer.web.staff import account, entrance, factor, home
 from mailer.web.staff import acts as staff_acts
 
@@ -133,12 +135,20 @@ def make(
     app[metrics.GAUGES] = metrics.Gauges()
     app.cleanup_ctx.append(metrics.ticking)
     app.add_routes(ROUTES)
+    app[KNOWN], app[INTAKE] = Known(pool), Intake(pool)
+    app.cleanup_ctx.append(taking)
     desk.install(app, STAFF)
     if mailbox is not None:
         app[inbox.MAILBOX] = mailbox
         app.add_routes(INBOX_ROUTES)
     app.on_response_prepare.extend([page.harden, public.share])
     return app
+
+
+async def taking(app: web.Application) -> AsyncIterator[None]:
+    """Forms are taken as long as the site is there."""
+    async with app[INTAKE].open():
+        yield
 
 
 async def serve(
