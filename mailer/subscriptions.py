@@ -4,8 +4,10 @@
     admit     request → asked, or nothing (worker)
     confirm   pending → confirmed         (the button behind the mailed link)
     renew     confirmed, under newer words
+    pause     confirmed, hearing nothing until a day
     refuse    pending → forgotten         ("this was not me")
     leave     pending, confirmed → left   (one click; never expires)
+    ask_back  left → pending              (asked anew, to be confirmed anew)
     lapse     pending → forgotten         (nobody answered in time)
               confirmed → left
 
@@ -17,8 +19,8 @@ import json
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any, Literal, TypeAlias
+from datetime import date, datetime, timedelta
+from typing import Any, Literal, TypeAlias, get_args
 from uuid import UUID, uuid4
 
 from cryptography.exceptions import InvalidTag
@@ -57,8 +59,13 @@ UNANSWERED_MOST = 3
 MAILED_MOST = 5
 """Confirmations to one address in 24 hours, over all newsletters."""
 
+PAUSE_DAYS = 366
+"""Whoever wants to hear nothing for longer leaves."""
+
 State: TypeAlias = Literal["pending", "confirmed", "left"]
 Channel: TypeAlias = Literal["one-click", "page", "complaint", "staff", "bounce"]
+Why: TypeAlias = Literal["often", "irrelevant", "unasked", "unsafe", "other"]
+WHYS: tuple[Why, ...] = get_args(Why)
 Testimony: TypeAlias = Literal["confirmation.sent", "confirmation.accepted", "confirmation.failed"]
 
 
@@ -80,7 +87,10 @@ class Wish:
 
 @dataclass(frozen=True)
 class Subscription:
-    """One person's place in one newsletter; `asked_at` binds the links of the present asking."""
+    """One person's place in one newsletter; `asked_at` binds the links of the present asking.
+
+    `told_why`: they said why they left. `paused_until`: only while it is to come.
+    """
 
     id: int
     subscriber: UUID
@@ -97,6 +107,7 @@ class Subscription:
     expired: bool
     confirmed_at: datetime | None
     left_at: datetime | None
+    told_why: bool
     paused_until: datetime | None
 
     def token(self, subject: Subject, purpose: Purpose) -> Token:
@@ -393,16 +404,29 @@ async def renew(
 async def ask_again(conn: Connection, keys: Vault, text: str, confirm_hours: int) -> None:
     """The holder of an expired link wants a new one; the usual caps hold."""
     found = await take(conn, keys, text, "confirm")
-    if found is None or found.subscription.state == "confirmed":
+    if found is not None and found.subscription.state != "confirmed":
+        await ask_anew(conn, keys, found, found.notice, "expired link", confirm_hours)
+
+
+async def ask_back(conn: Connection, keys: Vault, text: str, confirm_hours: int) -> None:
+    """Whoever left thinks better of it. The old consent is over, so they are asked to confirm
+    anew, under the words of today; the usual caps hold."""
+    found = await take(conn, keys, text, "leave")
+    if found is None or found.subscription.state != "left":
         return
-    subscription = found.subscription
-    choice = Choice(
-        found.newsletter,
-        found.notice,
-        subscription.language,
-        subscription.cadence,
-        {"channel": "expired link"},
-    )
+    newest = await notices.current(conn, found.newsletter.id, found.notice.language)
+    await ask_anew(conn, keys, found, newest or found.notice, "undo", confirm_hours)
+
+
+async def ask_anew(
+    conn: Connection, keys: Vault, found: Found, notice: Notice, channel: str, confirm_hours: int
+) -> None:
+    """As things stood, but for the words. Not whoever wished never to be written to."""
+    if await suppressions.reason(conn, keys, found.subscriber.reach(keys)) is not None:
+        return
+    held = found.subscription
+    evidence = {"channel": channel}
+    choice = Choice(found.newsletter, notice, held.language, held.cadence, evidence)
     await ask(conn, keys, found.subscriber, choice, confirm_hours)
 
 
@@ -453,6 +477,14 @@ async def leave(conn: Connection, keys: Vault, text: str, channel: Channel) -> F
     found = await take(conn, keys, text, "leave")
     if found is not None:
         await withdraw(conn, found, channel, SUBJECT)
+    return found
+
+
+async def tell_why(conn: Connection, keys: Vault, text: str, why: str) -> Found | None:
+    """Count why (one of WHYS) somebody left, once; nothing says afterwards who it was."""
+    found = await take(conn, keys, text, "leave")
+    if found is not None:
+        await conn.execute(SQL.tell_why, found.subscription.id, why)
     return found
 
 
@@ -572,6 +604,29 @@ async def change(conn: Connection, found: Found, language: str, cadence: str) ->
     )
 
 
+async def pause(conn: Connection, found: Found, until: date | None) -> None:
+    """Nothing of what `find` found comes until that day begins; None: it comes again from now on.
+
+    Digests that go meanwhile pass by: none comes later. Raises Invalid for a day that is over, or
+    too far away.
+    """
+    before = found.subscription.paused_until
+    if until is None:
+        await conn.execute(SQL.go_on, found.subscription.id)
+        after = None
+    else:
+        after = await conn.fetchval(SQL.pause, found.subscription.id, until, PAUSE_DAYS)
+        if after is None:
+            raise Invalid("Choose a day to come, within a year.", field="until")
+    if before != after:
+        said = {"from": paused(before), "to": paused(after), "channel": "page"}
+        await record(conn, found, "consent.updated", said)
+
+
+def paused(until: datetime | None) -> Mapping[str, str | None]:
+    return {"paused_until": consent.timestamp(until) if until else None}
+
+
 async def leave_all(conn: Connection, own_: Own, channel: Channel, actor: Actor) -> None:
     for held in own_.subscriptions:
         found = await find(conn, own_, held.newsletter.slug)
@@ -616,6 +671,19 @@ class Count:
 
 async def counts(conn: Connection) -> list[Count]:
     return await db.fetch(conn, Count, SQL.counts)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """How many told that they left for it."""
+
+    reason: Why
+    count: int
+
+
+async def reasons(conn: Connection, newsletter: int) -> list[Reason]:
+    """Of those who told, the most frequent first."""
+    return await db.fetch(conn, Reason, SQL.reasons, newsletter)
 
 
 # listing

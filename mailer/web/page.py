@@ -109,11 +109,20 @@ def answer(
     headers: Mapping[str, str] | None = None,
     **values: object,
 ) -> web.Response:
-    """A page in the language the reader asked for, else `speak`, else the browser's."""
+    """A page in the language the reader asked for, else `speak`, else the browser's.
+
+    For its links, `keep`: the language asked for; `here`: where GET finds it in another language.
+    """
     chosen = language(request, speak)
-    text = render.page(
-        template, chosen, root=root(request), static=static, languages=render.LANGUAGES, **values
-    )
+    values = {
+        "root": root(request),
+        "static": static,
+        "languages": render.LANGUAGES,
+        "keep": f"?lang={chosen}" if "lang" in request.query else "",
+        "here": "",
+        **values,
+    }
+    text = render.page(template, chosen, **values)
     spoken = {"Content-Language": chosen, "Vary": "Accept, Accept-Language"}
     return web.Response(
         text=text, status=status, content_type="text/html", headers={**spoken, **(headers or {})}
@@ -121,7 +130,9 @@ def answer(
 
 
 def see_other(request: web.Request, path: str, **query: str) -> web.Response:
-    """Go on there with GET."""
+    """Go on there with GET, in the language that was asked for here."""
+    if "lang" in request.query:
+        query = {"lang": language(request), **query}
     where = root(request) + path + (f"?{urlencode(query)}" if query else "")
     return web.Response(status=303, headers={"Location": where})
 
