@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import asyncpg
 from aiohttp import web
@@ -36,7 +36,7 @@ VAULT = web.AppKey("vault", Vault)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; frame-src {frames}; "
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-src {frames}; "
     "form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
 )
 HEADERS = {
@@ -117,6 +117,7 @@ def answer(
     values = {
         "root": root(request),
         "static": static,
+        "icon": icon(),
         "languages": render.LANGUAGES,
         "keep": f"?lang={chosen}" if "lang" in request.query else "",
         "here": "",
@@ -292,6 +293,12 @@ def address(name: str, body: bytes) -> str:
 
 def static(name: str) -> str:
     return files()[name].path
+
+
+@cache
+def icon() -> str:
+    """In the page itself: a picture of a few strokes is not worth a request."""
+    return f"data:{TYPES['.svg']},{quote(files()['icon.svg'].body)}"
 
 
 async def file(request: web.Request) -> web.Response:
