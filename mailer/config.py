@@ -108,6 +108,7 @@ class Settings:
     consent_ip: ConsentIp
     trusted_proxies: tuple[Network, ...]
     feed_networks: tuple[Network, ...]
+    metrics_token: str | None = field(repr=False)
     templates_dir: Path | None
     log: Log
     dev: bool
@@ -242,6 +243,9 @@ def settings(source: Source, data_dir: Path, *, dev: bool) -> Settings:
             "networks besides the public internet that feeds may be on, such as 10.1.0.0/16",
             networks,
             (),
+        ),
+        metrics_token=source.read(
+            "MAILER_METRICS_TOKEN", "at least 16 characters without spaces", token, None
         ),
         templates_dir=source.read("MAILER_TEMPLATES_DIR", "a folder that is there", folder, None),
         log=source.read("MAILER_LOG", "text or json", log, "text"),
@@ -398,6 +402,13 @@ def log(text: str) -> Log:
     if text not in get_args(Log):
         raise ValueError
     return cast("Log", text)
+
+
+def token(text: str) -> str | None:
+    within(16, 1000, len(text))
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError
+    return text
 
 
 def folder(text: str) -> Path | None:

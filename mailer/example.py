@@ -134,7 +134,7 @@ def make(site: Site) -> web.Application:
 
 async def front(request: web.Request) -> web.Response:
     """With the form as an element; where scripts don't run, as a frame."""
-    language = render.best(request.query.get("lang"), None, render.LANGUAGES)
+    language = render.best(request.query.get("lang"), None, tuple(TITLES))
     shown = [s for s in reversed(STORIES) if s.language == language]
     return html(request, "example/front.html", language, stories=shown)
 

@@ -35,6 +35,9 @@ FLOOD = 10
 REPLACED = 5
 """So many make one where nothing of what the feed shows was there before."""
 
+HICCUP = timedelta(days=1)
+"""A feed that could not be read for longer needs somebody to look."""
+
 PATIENCE = timedelta(days=14)
 """So long any feed may be silent; one that is slower by habit, five times as long as usual."""
 
@@ -69,17 +72,24 @@ class Feed:
 class Standing(Feed):
     """A feed and how it stands.
 
-    `held`: articles that wait for an editor; `quiet`: since its latest article (or since it was
-    added); `rhythm`: the usual time between two, None if there were fewer.
+    `held`: articles that wait for an editor; `stale`: since it was last read, `quiet`: since its
+    latest article (or since it was added); `rhythm`: the usual time between two, None if there were
+    fewer.
     """
 
     held: int
+    stale: timedelta
     quiet: timedelta
     rhythm: timedelta | None
 
     @property
     def silent(self) -> bool:
         return self.quiet > (max(PATIENCE, 5 * self.rhythm) if self.rhythm else PATIENCE_UNKNOWN)
+
+    @property
+    def failing(self) -> bool:
+        """For so long that it is no hiccup."""
+        return bool(self.problem) and self.stale > HICCUP
 
     @property
     def trouble(self) -> str | None:

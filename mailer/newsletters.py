@@ -13,6 +13,7 @@ import asyncpg
 from mailer import db
 from mailer.db import Connection
 from mailer.errors import Conflict, Invalid, Unknown
+from mailer.render import lookup
 
 SQL = db.statements("newsletters")
 
@@ -53,11 +54,12 @@ class Newsletter:
         return ZoneInfo(self.timezone)
 
     def title(self, language: str) -> str:
-        return self.titles.get(language) or self.titles[self.fallback]
+        return self.titles[lookup(language, list(self.titles)) or self.fallback]
 
     def offered(self, language: str) -> str:
-        """The language itself if there is an edition in it, else the fallback."""
-        return language if language in self.languages else self.fallback
+        """The language that a tag such as uk-UA means if there is an edition in it, else the
+        fallback."""
+        return lookup(language, self.languages) or self.fallback
 
 
 async def add(

@@ -8,7 +8,7 @@ and the batches it held are free again: those of their mails that were not settl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from mailer import db
@@ -19,6 +19,9 @@ SQL = db.statements("outbox")
 CHANNEL = "mailer"
 """NOTIFY on it wakes the workers; the payload says for what."""
 
+LATE = timedelta(minutes=10)
+"""A letter to one person that has waited for longer is worth a look."""
+
 BATCH = 200
 """Mails of a digest in a batch: few enough to share a digest among many workers."""
 
@@ -26,13 +29,15 @@ CANCELLED_AT_ONCE = 50
 """Batches of cancelled digests that are ended in one transaction."""
 
 Kind: TypeAlias = Literal["confirm", "already", "digest", "renew", "address"]
+StaffKind: TypeAlias = Literal["trouble"]
 Settled: TypeAlias = Literal["sent", "failed", "dropped"]
 STATES = ("waiting", "sent", "failed", "dropped")
 
 
-@dataclass(frozen=True)
-class Claimed:
-    """A mail taken, and what is needed to compose it; `dek` wrapped, `address` sealed.
+class Claimed(NamedTuple):
+    """A mail to a reader, taken, and what is needed to compose it; `dek` wrapped, `address` sealed.
+
+    A tuple: of the rows of all statements only these are read by the million.
 
     `attested`: whether the consent record has it already that it was mailed. `age`: since it was
     put. `replaced`: the next digest of its newsletter and cadence is on its way or was sent. Of a
@@ -64,6 +69,29 @@ class Claimed:
 
 
 @dataclass(frozen=True)
+class ToStaff:
+    """A letter to one of the staff, taken; `dek` wrapped, `address` sealed."""
+
+    id: int
+    batch: int
+    kind: StaffKind
+    message: UUID
+    attempts: int
+    age: timedelta
+    staff: UUID
+    language: str
+    dek: bytes
+    address: bytes
+
+    digest: ClassVar[None] = None
+    replaced: ClassVar[bool] = False
+    void: ClassVar[bool] = False
+
+
+Mail: TypeAlias = Claimed | ToStaff
+
+
+@dataclass(frozen=True)
 class Due:
     """What is old enough to be forgotten, and when more will be."""
 
@@ -74,6 +102,12 @@ class Due:
 async def put(conn: Connection, kind: Kind, subscription: int) -> None:
     """A letter to one person; it goes before any digest."""
     await conn.execute(SQL.put, kind, subscription)
+    await wake(conn, "outbox")
+
+
+async def put_staff(conn: Connection, kind: StaffKind, staff: UUID) -> None:
+    """A letter to one of the staff; it goes before any digest."""
+    await conn.execute(SQL.put_staff, kind, staff)
     await wake(conn, "outbox")
 
 
@@ -92,7 +126,7 @@ async def put_edition(
     return added
 
 
-async def wake(conn: Connection, what: Literal["request", "outbox", "renewal"]) -> None:
+async def wake(conn: Connection, what: Literal["request", "outbox", "renewal", "import"]) -> None:
     await conn.execute(SQL.wake, CHANNEL, what)
 
 
@@ -128,8 +162,13 @@ async def claim_digests(
 
 
 async def mails(conn: Connection, batches: Sequence[int]) -> list[Claimed]:
-    """The mails that wait in them."""
-    return await db.fetch(conn, Claimed, SQL.mails, list(batches))
+    """The mails to readers that wait in them."""
+    return [Claimed._make(row) for row in await conn.fetch(SQL.mails, list(batches))]
+
+
+async def mails_to_staff(conn: Connection, batches: Sequence[int]) -> list[ToStaff]:
+    """The letters to staff that wait in them."""
+    return await db.fetch(conn, ToStaff, SQL.mails_to_staff, list(batches))
 
 
 async def turn(
@@ -141,8 +180,8 @@ async def turn(
     """Settle what came back, and take the last look before the wire at what is to go.
 
     `settled`: ids, what became of them for good, the server's words. `asked`: ids with the
-    suppression hash of their addresses. Returns whether each of these is still wanted by its
-    reader; left out: what the worker does not hold any more, or is settled already, or is of a
+    suppression hash of their addresses. Returns whether each of these is still wanted by whom it
+    goes to; left out: what the worker does not hold any more, or is settled already, or is of a
     digest that is paused or cancelled.
     """
     ids, states, replies = zip(*settled, strict=True) if settled else ((), (), ())
@@ -159,11 +198,6 @@ async def attest(conn: Connection, id_: int) -> None:
 async def drop_of(conn: Connection, subscription: int) -> None:
     """The reader left: what waits for them never goes."""
     await conn.execute(SQL.drop_of, subscription)
-
-
-async def drop_changes(conn: Connection, subscriber: UUID) -> None:
-    """The change of address is off: what still waits to ask about it never goes."""
-    await conn.execute(SQL.drop_changes, subscriber)
 
 
 async def drop_renewals(conn: Connection, newsletter: int) -> None:
@@ -253,3 +287,11 @@ async def workers(conn: Connection) -> int:
     """How many work at present."""
     counted: int = await conn.fetchval(SQL.workers)
     return counted
+
+
+async def objection(conn: Connection) -> str | None:
+    """What is wrong with letters to single people in a sentence, None if they go."""
+    late: int = await conn.fetchval(SQL.late, LATE)
+    if not late:
+        return None
+    return f"Letters have waited for more than {LATE // timedelta(minutes=1)} minutes: {late}."

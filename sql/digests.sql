@@ -79,6 +79,14 @@ join newsletter n on n.id = d.newsletter
 where $1::text is null or n.slug = $1
 order by d.id desc;
 
+-- name: stuck -> mailer.digests.Digest
+-- Drafts that were to go by themselves.
+select id, newsletter, number, cadence, state, introduction, created_by, created_at, approved_by,
+       approved_at, finished_at, version, send_at, issued, despite, problem
+from digest
+where state = 'draft' and problem is not null
+order by id;
+
 -- name: sent -> mailer.digests.Digest
 select id, newsletter, number, cadence, state, introduction, created_by, created_at, approved_by,
        approved_at, finished_at, version, send_at, issued, despite, problem

@@ -9,6 +9,7 @@ returning id, newsletter, url, title, language, etag, last_modified, polled_at, 
 select f.id, f.newsletter, f.url, f.title, f.language, f.etag, f.last_modified, f.polled_at,
        f.due_at, f.failures, f.problem, f.gone, f.created_at, f.id_host,
        (select count(*) from article a where a.feed = f.id and a.held) as held,
+       now() - coalesce(f.polled_at, f.created_at) as stale,
        now() - coalesce(latest.at, f.created_at) as quiet,
        latest.rhythm
 from feed f

@@ -4,6 +4,12 @@ with made as (
 )
 insert into outbox (kind, subscription, batch) select $1, $2, id from made;
 
+-- name: put_staff
+with made as (
+    insert into batch (mails) values (1) returning id
+)
+insert into outbox (kind, staff, batch) select $1, $2, id from made;
+
 -- name: put_digest
 -- To each reader the main edition in their language, where there is one. Readers with bookmarks
 -- (`entered`) get theirs by put_edition. In batches of $2, whose ids go in an array: a join of a
@@ -122,10 +128,10 @@ with held as materialized (
     from batch b
     where b.id = any ($1::bigint[])
 )
-select o.id, o.batch, o.kind, o.digest, o.edition, o.message, o.attempts, o.attested, o.subscription,
+select o.id, o.batch, o.kind, o.digest, o.edition, o.message, o.attempts, o.attested,
        now() - o.created_at as age, held.replaced,
        o.kind = 'address' and c.subscriber is null as void,
-       s.newsletter, coalesce(c.language, s.language) as language, s.notice,
+       o.subscription, s.newsletter, coalesce(c.language, s.language) as language, s.notice,
        coalesce(c.handle, s.handle) as handle, coalesce(c.asked_at, s.asked_at) as asked_at,
        p.id as subscriber, p.handle as subscriber_handle, k.dek,
        coalesce(c.address, p.address) as address
@@ -142,6 +148,16 @@ join subject k on k.id = p.id
 left join address_change c on c.subscriber = p.id and o.kind = 'address'
 order by o.id;
 
+-- name: mails_to_staff -> mailer.outbox.ToStaff
+-- Letters to staff that wait in those batches.
+select o.id, o.batch, o.kind, o.message, o.attempts, now() - o.created_at as age, f.id as staff,
+       f.language, k.dek, f.address
+from outbox o
+join staff f on f.id = o.staff
+join subject k on k.id = f.id
+where o.batch = any ($1::bigint[]) and o.state = 'waiting'
+order by o.id;
+
 -- name: turn
 -- Both sides of the wire in one round trip: what came back is settled, and what is to go is looked
 -- at a last time.
@@ -150,7 +166,8 @@ order by o.id;
 --
 -- Looked at ($2, $3): `wanted` of those that the worker holds and may send now. A confirmation is
 -- wanted while its subscription is pending; "is this your new address?" while that is asked, unless
--- too many have asked to have their mail there; everything else while it is confirmed.
+-- too many have asked to have their mail there; everything else while it is confirmed. A letter to
+-- staff is wanted while there is the account; suppressions are about readers.
 with settled as (
     update outbox o
     set state = said.state, reply = said.reply, settled_at = now(),
@@ -160,7 +177,8 @@ with settled as (
       and (o.state = 'waiting' or said.state = 'sent' and o.state <> 'sent')
 )
 select o.id,
-       p.restricted_at is null
+       case when o.staff is not null then f.disabled_at is null else
+           p.restricted_at is null
            and case o.kind
                    when 'address' then c.expires_at > now() and c.confirmed_at is null and (
                        select count(*) <= 3 from address_change n
@@ -170,12 +188,14 @@ select o.id,
                    else s.state = 'confirmed'
                end is true
            and (o.digest is null or s.paused_until is null or s.paused_until <= now())
-           and not exists (select from suppression x where x.hash = asked.hash) as wanted
+           and not exists (select from suppression x where x.hash = asked.hash)
+       end as wanted
 from unnest($2::bigint[], $3::bytea[]) as asked (id, hash)
 join outbox o on o.id = asked.id and o.state = 'waiting'
 join batch b on b.id = o.batch and b.worker = $1
-join subscription s on s.id = o.subscription
-join subscriber p on p.id = s.subscriber
+left join subscription s on s.id = o.subscription
+left join subscriber p on p.id = s.subscriber
+left join staff f on f.id = o.staff
 left join address_change c on c.subscriber = p.id and o.kind = 'address'
 left join digest d on d.id = o.digest
 where o.digest is null or d.state = 'sending';
@@ -187,11 +207,6 @@ update outbox set attested = true where id = $1;
 -- Whoever leaves: what is on the wire already is settled as what it becomes.
 update outbox set state = 'dropped', settled_at = now()
 where subscription = $1 and state = 'waiting';
-
--- name: drop_changes
-update outbox o set state = 'dropped', settled_at = now()
-from subscription s
-where o.subscription = s.id and s.subscriber = $1 and o.kind = 'address' and o.state = 'waiting';
 
 -- name: drop_renewals
 update outbox o set state = 'dropped', settled_at = now()
@@ -356,3 +371,10 @@ delete from worker where id = $1;
 
 -- name: workers
 select count(*) from worker where seen_at > now() - interval '8 seconds';
+
+-- name: late
+-- Letters that wait, retries included, for longer than $1.
+select count(*)
+from batch b
+join outbox o on o.batch = b.id and o.state = 'waiting'
+where b.digest is null and o.created_at < now() - $1::interval;

@@ -107,6 +107,19 @@ async def cms(conn: Connection, client: site.Client, weekly: Newsletter) -> Cms:
     return Cms(client, await issued(conn, "cms"))
 
 
+async def test_it_speaks_the_languages_of_the_desk_alone(cms: Cms) -> None:
+    said = [
+        await cms.ask("GET", f"{ARTICLES}/660", headers={"Accept-Language": wanted})
+        for wanted in ("ru", "uk, pl, kk, fr, de, ar, ru;q=0.1", "uk")
+    ]
+    details = [body["detail"] for _, body in said]
+    assert details == [
+        "Статьи 660 нет.",
+        "Статьи 660 нет.",
+        "There is no article 660.",
+    ]
+
+
 # articles
 
 

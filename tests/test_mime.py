@@ -273,7 +273,7 @@ def digest(subject: str) -> bytes:
     links = "".join(f"{'x' * n} {base}/u/{SLOTS['leave']} {base}/me/{SLOTS['manage']}\n"
                     for n in range(80))  # fmt: skip
     fields = letters.listed(settings, newsletter, issue, "en")
-    name, sender = letters.sent_by(settings, newsletter, "en")
+    name, sender = letters.sent_by(settings, newsletter.title("en"))
     return cast(Letter(subject, links, f"<p>{links}</p>", sender, name, fields), manage=OTHER)
 
 

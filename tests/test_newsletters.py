@@ -33,6 +33,7 @@ async def test_a_language_it_lacks_gets_the_fallback(conn: Connection) -> None:
     assert [weekly.offered(code) for code in ("en", "ru", "de")] == ["en", "ru", "ru"]
     assert weekly.title("en") == "Rights Weekly"
     assert weekly.title("de") == "Права за неделю"
+    assert (weekly.offered("en-GB"), weekly.title("en-GB")) == ("en", "Rights Weekly")
 
 
 @pytest.mark.parametrize(

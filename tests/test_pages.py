@@ -457,6 +457,9 @@ async def test_a_mails_language_is_the_pages(here: Here) -> None:
     assert answer.headers["Content-Language"] == "ru"
     answer = await here.client.get(f"/confirm/{token}?lang=en", headers=browser)
     assert answer.headers["Content-Language"] == "en"
+    for nobodys in ("xx", "", "-", "%00"):
+        answer = await here.client.get(f"/confirm/{token}?lang={nobodys}", headers=browser)
+        assert answer.headers["Content-Language"] == "ru"
 
 
 # notices and the archive

@@ -251,7 +251,7 @@ async def test(newsletter: str, number: int, to: str, language: str | None) -> N
     mail = mould.cast(
         address.wire(reached.given), uuid4(), dict.fromkeys(SLOTS, DEAD_LINK), datetime.now(UTC)
     )
-    sender = letters.return_path(settings, found, DEAD_LINK)
+    sender = letters.return_path(settings, DEAD_LINK)
     async with smtp.Road(settings.smtp, 1) as road:
         verdict = await road.send(mail, sender, reached.given)
     if verdict.kind != "sent":

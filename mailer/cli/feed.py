@@ -46,8 +46,8 @@ async def list_(newsletter: str | None, as_json: bool) -> None:
 
 
 def whole(feed: Standing) -> dict[str, object]:
-    intervals = {name: each and each.total_seconds() for name, each in
-                 (("quiet", feed.quiet), ("rhythm", feed.rhythm))}  # fmt: skip
+    given = {"stale": feed.stale, "quiet": feed.quiet, "rhythm": feed.rhythm}
+    intervals = {name: each and each.total_seconds() for name, each in given.items()}
     return {**asdict(feed), **intervals, "trouble": feed.trouble}
 
 

@@ -7,10 +7,13 @@ import signal
 import sys
 from datetime import UTC, datetime
 
-from mailer import render
+from mailer import render, tracing
 from mailer.cli import door
 from mailer.config import Settings
 from mailer.errors import Misconfigured
+
+NAMED = ("mail",)
+"""What a line may be told to be about, with `extra`."""
 
 
 class JsonLines(logging.Formatter):
@@ -23,17 +26,32 @@ class JsonLines(logging.Formatter):
             "room": record.name,
             "message": record.getMessage(),
         }
+        if request := tracing.REQUEST.get():
+            said["request"] = request
+        for name in NAMED:
+            if hasattr(record, name):
+                said[name] = str(getattr(record, name))
         if record.exc_info:
             said["traceback"] = self.formatException(record.exc_info)
         return json.dumps(said, ensure_ascii=False)
+
+
+class TextLines(logging.Formatter):
+    """For people; what belongs to one request ends with its id."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        request = tracing.REQUEST.get()
+        return super().formatMessage(record) + (f" [{request}]" if request else "")
 
 
 def begin(settings: Settings) -> None:
     """Log to standard error, as MAILER_LOG says; speak with the templates it names."""
     render.use(settings.templates_dir)
     handler = logging.StreamHandler(sys.stderr)
-    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    handler.setFormatter(JsonLines() if settings.log == "json" else text)
+    handler.setFormatter(JsonLines() if settings.log == "json" else TextLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # What the catch-all mailbox is told, line by line, has addresses in it.
     logging.getLogger("mail.log").setLevel(logging.ERROR)

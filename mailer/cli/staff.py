@@ -2,7 +2,7 @@
 
 import click
 
-from mailer import staff
+from mailer import render, staff
 from mailer.cli import door
 from mailer.staff import ROLES, Account, Role
 from mailer.vault import Vault
@@ -16,13 +16,15 @@ def command() -> None:
 @command.command()
 @click.argument("email")
 @click.option("--role", type=click.Choice(ROLES), required=True)
+@click.option("--language", default=render.SOURCE, show_default=True,
+              help="In which letters to them are.")  # fmt: skip
 @click.password_option(help="Asked for if not given.")
 @door.run
-async def add(email: str, role: Role, password: str) -> None:
+async def add(email: str, role: Role, language: str, password: str) -> None:
     """Add an account."""
     hashed = staff.hash_password(password)
     async with door.house() as house, house.conn.transaction():
-        await staff.add(house.conn, house.vault, email, role, hashed)
+        await staff.add(house.conn, house.vault, email, role, hashed, language)
     door.say(f"Added {email} as {role}.")
 
 
@@ -40,6 +42,7 @@ def as_row(keys: Vault, account: Account) -> dict[str, object]:
     return {
         "email": account.email(keys),
         "role": account.role,
+        "language": account.language,
         "disabled": account.disabled_at is not None,
         "created_at": account.created_at,
     }

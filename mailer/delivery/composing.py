@@ -1,8 +1,9 @@
 """From a claimed mail to its bytes: opened, composed once for all who get the same words, cast."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from mailer import (
     consent,
@@ -15,6 +16,7 @@ from mailer import (
     providers,
     rectification,
     renewals,
+    staff,
     subscribers,
     subscriptions,
     vault,
@@ -22,11 +24,12 @@ from mailer import (
 from mailer.address import Address
 from mailer.config import Settings
 from mailer.db import Connection
+from mailer.delivery import desk
 from mailer.dkim import Signed
 from mailer.letters import Letter
 from mailer.mime import Mould
 from mailer.newsletters import Newsletter
-from mailer.outbox import Claimed
+from mailer.outbox import Claimed, Mail, ToStaff
 from mailer.renewals import Asked
 from mailer.tokens import SLOTS, Purpose, Token
 from mailer.vault import Subject, Vault
@@ -35,29 +38,35 @@ MOULDS_MOST = 200
 
 
 @dataclass(frozen=True)
+class Came:
+    """How somebody came to be asked: from the page of a form, or brought over from a list."""
+
+    origin: str | None
+    imported: bool
+
+
+@dataclass(frozen=True)
 class Compiled:
     """A mail as it is for all who get the same words; `purposes`: of the tokens it needs."""
 
-    newsletter: Newsletter
     mould: Mould | Signed
     purposes: Sequence[Purpose]
 
 
-@dataclass(frozen=True)
-class Ready:
+class Ready(NamedTuple):
     """A mail composed as far as it is the same for all, and the person it goes to.
 
     `recipient`: their address on the wire; `hash`: by which it may be suppressed; `provider`: the
-    large one it is with, if any.
+    large one it is with, if any; `tokens`: those that were made when it was composed.
     """
 
-    mail: Claimed
+    mail: Mail
     subject: Subject
-    to: Address
     recipient: str
     hash: bytes
     provider: str | None
     compiled: Compiled
+    tokens: Mapping[Purpose, Token]
 
 
 @dataclass
@@ -71,51 +80,70 @@ class Composer:
     def __post_init__(self) -> None:
         self.signers = dkim.signers(self.settings)
 
-    async def ready(self, conn: Connection, mail: Claimed) -> Ready:
-        """Open and compose. Raises what templates and broken content raise."""
+    async def ready(self, conn: Connection, mail: Mail) -> Ready | None:
+        """Open and compose; None: there is nothing to say any more. Raises what templates and
+        broken content raise."""
+        if isinstance(mail, ToStaff):
+            return await self.to_staff(conn, mail)
         subject = self.keys.unwrap(mail.subscriber, mail.dek)
         place = rectification.PLACE if mail.kind == "address" else subscribers.PLACE
         to = subscribers.open_address(subject, mail.address, place)
-        recipient = f"{to.given.rpartition('@')[0]}@{to.domain}"
-        compiled = await self.compose(conn, mail, subject)
+        return self.addressed(mail, subject, to, await self.compose(conn, mail, subject), {})
+
+    async def to_staff(self, conn: Connection, mail: ToStaff) -> Ready | None:
+        subject = self.keys.unwrap(mail.staff, mail.dek)
+        to = subscribers.open_address(subject, mail.address, staff.PLACE)
+        written = await desk.WRITERS[mail.kind](conn, self.settings, mail, subject)
+        if written is None:
+            return None
+        return self.addressed(mail, subject, to, self.compiled(written.letter), written.tokens)
+
+    def addressed(
+        self,
+        mail: Mail,
+        subject: Subject,
+        to: Address,
+        compiled: Compiled,
+        tokens: Mapping[Purpose, Token],
+    ) -> Ready:
         return Ready(
             mail,
             subject,
-            to,
-            recipient,
+            f"{to.given.rpartition('@')[0]}@{to.domain}",
             self.keys.suppression(to.normal),
             providers.of(to.domain),
             compiled,
+            tokens,
         )
 
     async def compose(self, conn: Connection, mail: Claimed, subject: Subject) -> Compiled:
         """The mail as it is for all who get the same words, compiled once."""
-        origin = await self.origin(conn, subject) if mail.kind == "confirm" else None
+        came = await self.came(conn, subject) if mail.kind == "confirm" else None
         asked = await renewals.last_asked(conn, mail.subscription) if mail.kind == "renew" else None
         words = (asked.notice, asked.answer_by) if asked else mail.notice
         shown = mail.edition or words  # an edition reads the same under every notice
-        key = (mail.kind, shown, mail.newsletter, mail.language, origin)
+        key = (mail.kind, shown, mail.newsletter, mail.language, came)
         if key not in self.moulds:
             if len(self.moulds) >= MOULDS_MOST:
                 self.moulds.clear()
             newsletter = await newsletters.get(conn, mail.newsletter)
-            letter = await self.write(conn, mail, newsletter, origin, asked)
-            mould = mime.mould(letter, self.settings.domain)
-            signed = dkim.signed(mould, self.signers)
-            self.moulds[key] = Compiled(newsletter, signed, self.needed(mould))
+            letter = await self.write(conn, mail, newsletter, came, asked)
+            made = self.compiled(letter)
+            bounces: list[Purpose] = ["bounce"] if self.settings.bounce_domain else []
+            self.moulds[key] = Compiled(made.mould, [*bounces, *made.purposes])
         return self.moulds[key]
 
-    def needed(self, mould: Mould) -> list[Purpose]:
-        """Of the links in a mail, and of where its bounces go."""
-        of_bounces = ["bounce"] if self.settings.bounce_domain else []
-        return [purpose for purpose in SLOTS if purpose in mould.parts or purpose in of_bounces]
+    def compiled(self, letter: Letter) -> Compiled:
+        mould = mime.mould(letter, self.settings.domain)
+        links = [purpose for purpose in SLOTS if purpose in mould.parts]
+        return Compiled(dkim.signed(mould, self.signers), links)
 
     async def write(
         self,
         conn: Connection,
         mail: Claimed,
         newsletter: Newsletter,
-        origin: str | None,
+        came: Came | None,
         asked: Asked | None,
     ) -> Letter:
         if mail.edition is not None:
@@ -130,13 +158,17 @@ class Composer:
         notice = await notices.find(conn, asked.notice if asked else mail.notice)
         if asked is not None:
             return letters.renew(self.settings, newsletter, notice, language, asked.answer_by)
-        return letters.confirm(self.settings, newsletter, notice, language, origin)
+        assert came is not None, "what is left is a confirmation"
+        return letters.confirm(
+            self.settings, newsletter, notice, language, came.origin, imported=came.imported
+        )
 
-    async def origin(self, conn: Connection, subject: Subject) -> str | None:
-        """The page that the request came from, as its consent event tells."""
+    async def came(self, conn: Connection, subject: Subject) -> Came:
+        """As the consent event of the latest request tells."""
         events = await consent.of(conn, subject)
         asked = [e.content for e in events if e.content["type"] == "subscription.requested"]
-        return next((e["evidence"].get("origin") for e in reversed(asked)), None)
+        evidence = asked[-1]["evidence"] if asked else {}
+        return Came(evidence.get("origin"), evidence.get("channel") == "import")
 
     def cast(self, ready: Ready) -> tuple[bytes, str]:
         """The mail, and its envelope's sender."""
@@ -144,14 +176,14 @@ class Composer:
         data = ready.compiled.mould.cast(
             ready.recipient, ready.mail.message, filling, datetime.now(UTC)
         )
-        newsletter = ready.compiled.newsletter
-        sender = letters.return_path(self.settings, newsletter, filling.get("bounce", ""))
-        return data, sender
+        return data, letters.return_path(self.settings, filling.get("bounce"))
 
 
 def token(ready: Ready, purpose: Purpose) -> Token:
-    """The reader's own, for one purpose."""
+    """Their own, for one purpose."""
     mail = ready.mail
+    if isinstance(mail, ToStaff):
+        return ready.tokens[purpose]
     if purpose == "manage":
         bound = subscribers.bound_to(mail.subscriber, mail.subscriber_handle)
         return Token(mail.subscriber_handle, vault.proof(ready.subject, "manage", bound))

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from mailer import render
 from mailer.delivery.composing import Ready
-from mailer.outbox import Claimed
+from mailer.outbox import Mail
 from mailer.smtp import Verdict
 from mailer.subscriptions import Testimony
 
@@ -18,6 +18,7 @@ PATIENCE = {
     "address": timedelta(hours=4),
     "renew": timedelta(hours=48),
     "digest": timedelta(hours=48),
+    "trouble": timedelta(hours=48),
 }
 
 SLOWER = "4.7."
@@ -27,7 +28,7 @@ UNFIT = Verdict("later", "mail", 0, None, "it could not be sent", "")
 """Of a mail that can't be composed, or broke what would send it."""
 
 
-def again(mail: Claimed, verdict: Verdict) -> bool:
+def again(mail: Mail, verdict: Verdict) -> bool:
     """Whether to try it another time: not when that would be of no use to anybody."""
     return verdict.kind == "later" and mail.age < PATIENCE[mail.kind] and not mail.replaced
 

@@ -21,6 +21,7 @@ from mailer.digests.rows import (
     get,
     sent,
     status,
+    stuck,
     these,
 )
 from mailer.digests.sending import (
@@ -80,6 +81,7 @@ __all__ = [
     "sent",
     "skip",
     "status",
+    "stuck",
     "these",
     "to_begin",
 ]

@@ -103,6 +103,11 @@ async def all_(conn: Connection, slug: str | None = None) -> list[Digest]:
     return await db.fetch(conn, Digest, SQL.listed, slug)
 
 
+async def stuck(conn: Connection) -> list[Digest]:
+    """Those that were to go by themselves, and wait for an editor."""
+    return await db.fetch(conn, Digest, SQL.stuck)
+
+
 async def sent(conn: Connection, newsletter: int, most: int) -> list[Digest]:
     """The latest that were sent, newest first."""
     return await db.fetch(conn, Digest, SQL.sent, newsletter, most)

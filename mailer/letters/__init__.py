@@ -130,25 +130,33 @@ class Story:
 
 
 def confirm(
-    settings: Settings, newsletter: Newsletter, notice: Notice, language: str, origin: str | None
+    settings: Settings,
+    newsletter: Newsletter,
+    notice: Notice,
+    language: str,
+    origin: str | None,
+    *,
+    imported: bool = False,
 ) -> Letter:
-    """Asks whether it was them; the only mail before a consent."""
+    """Asks whether it was them, or, of somebody on another list, whether they wish to come along;
+    the only mail before a consent."""
     return composed(
         "confirm",
         settings,
-        newsletter,
+        newsletter.title(language),
         language,
         single(language),
         notice=notice,
         notice_url=f"{settings.base_url}/notice/{notice.id}",
         host=host(origin),
+        imported=imported,
         hours=settings.confirm_hours,
     )
 
 
 def already(settings: Settings, newsletter: Newsletter, language: str) -> Letter:
     """To somebody who asked for what they have."""
-    return composed("already", settings, newsletter, language, single(language))
+    return composed("already", settings, newsletter.title(language), language, single(language))
 
 
 def address(settings: Settings, newsletter: Newsletter, language: str) -> Letter:
@@ -156,7 +164,7 @@ def address(settings: Settings, newsletter: Newsletter, language: str) -> Letter
     return composed(
         "address",
         settings,
-        newsletter,
+        newsletter.title(language),
         language,
         single(language),
         hours=settings.confirm_hours,
@@ -170,9 +178,9 @@ def renew(
     return composed(
         "renew",
         settings,
-        newsletter,
+        newsletter.title(language),
         language,
-        (*leaving(settings, newsletter), *single(language)),
+        (*leaving(settings), *single(language)),
         notice=notice,
         notice_url=f"{settings.base_url}/notice/{notice.id}",
         until=render.date(until, language, newsletter.zone),
@@ -209,7 +217,7 @@ def in_room(
     return composed(
         "digest",
         settings,
-        newsletter,
+        newsletter.title(language),
         language,
         listed(settings, newsletter, digest, language),
         number=digest.number,
@@ -225,15 +233,23 @@ def in_room(
 
 def edition(settings: Settings, newsletter: Newsletter, digest: Digest, edition: Edition) -> Letter:
     """A frozen edition as the letter it was."""
-    name, sender = sent_by(settings, newsletter, edition.language)
+    name, sender = sent_by(settings, newsletter.title(edition.language))
     headers = listed(settings, newsletter, digest, edition.language)
     return Letter(edition.subject, edition.text, edition.html, sender, name, headers)
+
+
+def to_staff(letter: str, settings: Settings, language: str, **values: object) -> Letter:
+    """To one of those who run the service. `desk`: where their pages are."""
+    desk = f"{settings.base_url}/staff"
+    return composed(
+        letter, settings, settings.domain, language, single(language), desk=desk, **values
+    )
 
 
 def composed(
     letter: str,
     settings: Settings,
-    newsletter: Newsletter,
+    title: str,
     language: str,
     headers: tuple[tuple[str, str], ...],
     **values: object,
@@ -241,8 +257,7 @@ def composed(
     """Render the three templates of a letter; only here do slots come in."""
     marks = {purpose: secrets.token_urlsafe(LENGTH)[:LENGTH] for purpose in PATHS}
     links = {p: f"{settings.base_url}/{path}/{marks[p]}" for p, path in PATHS.items()}
-    name, sender = sent_by(settings, newsletter, language)
-    title = newsletter.title(language)
+    name, sender = sent_by(settings, title)
     given = {"title": title, "links": links, "controller": controller(settings, title), **values}
     said = prose.line(render.text(f"mail/{letter}/subject.txt", language, **given), MOST_SUBJECT)
     text = prose.wrapped(render.text(f"mail/{letter}/body.txt", language, **given))
@@ -261,21 +276,22 @@ def slotted(text: str, marks: Mapping[Purpose, str]) -> str:
 # who writes, and how it is announced to machines
 
 
-def sent_by(settings: Settings, newsletter: Newsletter, language: str) -> tuple[str, str]:
+def sent_by(settings: Settings, title: str) -> tuple[str, str]:
     """Name and address in From: MAILER_FROM, and what it leaves out from the newsletter."""
     name, sender = parseaddr(settings.sender or "")
-    return name or newsletter.title(language), sender or f"newsletter@{settings.domain}"
+    return name or title, sender or f"newsletter@{settings.domain}"
 
 
-def return_path(settings: Settings, newsletter: Newsletter, token: str) -> str:
-    """The envelope's sender, to which bounces go; the token (purpose bounce) names the mail."""
-    if settings.bounce_domain:
+def return_path(settings: Settings, token: str | None) -> str:
+    """The envelope's sender, to which bounces go; the token (purpose bounce) names a reader's
+    mail, and a letter to staff has none."""
+    if settings.bounce_domain and token:
         return f"b+{token}@{settings.bounce_domain}"
-    return sent_by(settings, newsletter, newsletter.fallback)[1]
+    return sent_by(settings, "")[1]
 
 
 def single(language: str) -> tuple[tuple[str, str], ...]:
-    """For a letter to one person, in answer to what they did."""
+    """For a letter to one person."""
     return (
         ("Content-Language", language),
         ("Auto-Submitted", "auto-generated"),
@@ -291,7 +307,7 @@ def listed(
     archive = (("List-Archive", f"<{base}/archive/{slug}>"),) if newsletter.archived else ()
     return (
         ("List-Id", f"<{slug}.{domain}>"),
-        *leaving(settings, newsletter),
+        *leaving(settings),
         ("List-Help", f"<{base}/me/{SLOTS['manage']}>"),
         *archive,
         ("Feedback-ID", f"{digest.number}:{slug}:digest:{domain}"),
@@ -300,20 +316,20 @@ def listed(
     )
 
 
-def leaving(settings: Settings, newsletter: Newsletter) -> tuple[tuple[str, str], ...]:
+def leaving(settings: Settings) -> tuple[tuple[str, str], ...]:
     """What mail programs make a button of (RFC 2369, RFC 8058)."""
     page = f"{settings.base_url}/u/{SLOTS['leave']}"
     return (
-        ("List-Unsubscribe", f"<{page}>, <{by_mail(settings, newsletter)}>"),
+        ("List-Unsubscribe", f"<{page}>, <{by_mail(settings)}>"),
         ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
     )
 
 
-def by_mail(settings: Settings, newsletter: Newsletter) -> str:
+def by_mail(settings: Settings) -> str:
     """Where a mail that asks to leave goes; the token is what it is known by."""
     if settings.bounce_domain:
         return f"mailto:u+{SLOTS['leave']}@{settings.bounce_domain}?subject=unsubscribe"
-    sender = sent_by(settings, newsletter, newsletter.fallback)[1]
+    sender = sent_by(settings, "")[1]
     return f"mailto:{sender}?subject=unsubscribe%20{SLOTS['leave']}"
 
 
@@ -323,7 +339,7 @@ def by_mail(settings: Settings, newsletter: Newsletter) -> str:
 def controller(settings: Settings, title: str) -> list[str]:
     """Who is responsible, in lines: the postal address that every digest must carry."""
     given = (settings.controller or f"{title}\n{settings.domain}").replace("\\n", "\n")
-    return [said for row in given.split("\n") if (said := row.strip())]
+    return list(dict.fromkeys(said for row in given.split("\n") if (said := row.strip())))
 
 
 def host(origin: str | None) -> str | None:

@@ -3,14 +3,16 @@ written to."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import get_args
 
-from mailer import letters
+from mailer import letters, troubles
 from mailer.articles import Article, Attachment
 from mailer.config import Settings
 from mailer.digests import Digest, Item
 from mailer.letters import Letter
 from mailer.newsletters import Newsletter
 from mailer.notices import Notice
+from mailer.troubles import Trouble
 
 AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
 PAGE = "https://example.org/660"
@@ -57,6 +59,13 @@ def full(language: str) -> list[Item]:
     return [Item(each, [ORDER] * 30 if each.id == 1 else ()) for each in told]
 
 
+def wrong(about: Newsletter) -> Iterator[Trouble]:
+    """One of each kind."""
+    for kind in get_args(troubles.Kind):
+        yield Trouble(kind, "1", about, ["mailer feed list"], "Example feed", said="Why.")
+        yield Trouble(kind, "2", about, [], digest=2, since=AT)
+
+
 def notice(language: str) -> Notice:
     return Notice(
         None, language, "Yes, write to me.", "Example Organisation", ["the digest"], "nobody",
@@ -73,7 +82,11 @@ def every(settings: Settings, language: str) -> Iterator[Letter]:
     )  # fmt: skip
     for origin in ("https://example.org", None):
         yield letters.confirm(settings, about, notice(language), language, origin)
+    yield letters.confirm(settings, about, notice(language), language, None, imported=True)
     yield letters.already(settings, about, language)
+    yield letters.address(settings, about, language)
+    yield letters.renew(settings, about, notice(language), language, AT)
+    yield letters.to_staff("trouble", settings, language, troubles=list(wrong(about)))
     items = full(language)
     for shown in (items, items[:1]):
         yield letters.digest(settings, about, issue, shown, language)

@@ -20,7 +20,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, format_percent
 from jinja2 import (
     Environment,
     FileSystemLoader,
@@ -34,15 +34,23 @@ from markupsafe import Markup
 from mailer.errors import Refusal
 from mailer.render.shelf import OWN, BadTemplate, folders, names, path, unbalanced
 
-SHIPPED = ("en", "ru")
-LANGUAGES: tuple[str, ...] = SHIPPED
-"""Those the service itself speaks, by a catalogue of ours or of the operator's; a newsletter may
-have more."""
+SOURCE = "en"
+"""What the templates are written in, and readers of a language without a catalogue get."""
+
+DESK = ("en", "ru")
+"""What the staff's pages and the API speak."""
+
+OWN_NAMES = {"kk": "Қазақша"}
+"""Where people call their language in lists of languages otherwise than CLDR does."""
 
 Translations: TypeAlias = gettext.NullTranslations
 
 UNITS = ("B", "KB", "MB", "GB")
 ACCEPT_CHARACTERS = 500
+ACCEPTED = re.compile(r"\s*(\*|[A-Za-z0-9-]+)\s*(?:;\s*[qQ]\s*=\s*([01](?:\.\d*)?)\s*)?")
+LABEL = re.compile(r' aria-label="[^"]*"')
+"""Of the body: the title, which mrml spells as Rust does: \\u{64f} for a mark above a letter."""
+
 LEFT_OVER = re.compile(r"</?(mj[-\w]*)")
 
 
@@ -92,7 +100,7 @@ def mjml(template: str, language: str, **values: object) -> str:
         raise next(unbalanced(template), None) or BadTemplate(
             f"<{left[1]}> is in the wrong place", template
         )
-    return made.content
+    return LABEL.sub("", made.content, count=1)
 
 
 def options() -> mrml.RenderOptions:
@@ -115,36 +123,47 @@ def refusal(error: Refusal, language: str) -> str:
 def best(wanted: str | None, accept: str | None, offered: Sequence[str]) -> str:
     """The language of `offered` that was asked for, else the browser's (Accept-Language), else its
     first."""
-    for code in [wanted or "", *accepted(accept or "")]:
-        for candidate in (code, code.partition("-")[0]):
-            if candidate.lower() in offered:
-                return candidate.lower()
-    return offered[0]
+    if found := lookup(wanted or "", offered):
+        return found
+    weights = accepted(accept or "")
+    for code, weight in sorted(weights.items(), key=lambda w: -w[1]):
+        if weight > 0 and code != "*" and (found := lookup(code, offered)):
+            return found
+    return next((code for code in offered if weights.get(code.lower(), 1) > 0), offered[0])
 
 
-def accepted(header: str) -> list[str]:
-    """The languages of an Accept-Language header, most wanted first; odd parts are left out."""
-    found = []
+def lookup(code: str, offered: Sequence[str]) -> str | None:
+    """The one of `offered` that a language tag means: itself, or what is left of it without its
+    region and script (RFC 4647, section 3.4)."""
+    by_tag = {each.lower(): each for each in offered}
+    tag = code.lower()[:ACCEPT_CHARACTERS]
+    while tag and tag not in by_tag:
+        tag = tag.rpartition("-")[0]
+    return by_tag.get(tag)
+
+
+def accepted(header: str) -> dict[str, float]:
+    """What an Accept-Language header gives each language (RFC 9110, section 12.5.4), 0 to 1; odd
+    parts are left out."""
+    found: dict[str, float] = {}
     for part in header[:ACCEPT_CHARACTERS].split(","):
-        code, _, weight = part.strip().partition(";q=")
-        try:
-            found.append((float(weight or 1), code.strip()))
-        except ValueError:
-            continue
-    return [code for weight, code in sorted(found, key=lambda f: -f[0]) if weight > 0]
+        if read := ACCEPTED.fullmatch(part):
+            found.setdefault(read[1].lower(), min(float(read[2] or 1), 1))
+    return found
 
 
 def own(language: str) -> Markup:
-    """Attributes of what the service itself says to readers of a language it does not speak."""
+    """Attributes of what the service itself says to readers of `language`: in which it speaks.
+
+    In a mail every block has them: many mail programs drop those of the whole.
+    """
     said = spoken(language)
-    if said == language:
-        return Markup()
     return Markup(' lang="{}" dir="{}"').format(said, direction(said))
 
 
 def spoken(language: str) -> str:
     """The language in which the service speaks to readers of `language`."""
-    return language if language in LANGUAGES else LANGUAGES[0]
+    return lookup(language, LANGUAGES) or SOURCE
 
 
 def written(language: str) -> str:
@@ -199,10 +218,19 @@ def use(own_folder: Path | None) -> None:
     """From now on the templates and catalogues in this folder go before ours."""
     global LANGUAGES  # noqa: PLW0603  # said once, when a process begins
     OWN[:] = [own_folder] if own_folder else []
-    theirs = sorted(f.stem for folder in OWN for f in (folder / "translations").glob("*.po"))
-    LANGUAGES = (*SHIPPED, *(language for language in theirs if language not in SHIPPED))
+    LANGUAGES = known()
     catalogue.cache_clear()
     environment.cache_clear()
+
+
+def known() -> tuple[str, ...]:
+    """English, and each language that has a catalogue, of ours or of the operator's."""
+    found = {file.stem for folder in folders() for file in (folder / "translations").glob("*.po")}
+    return (SOURCE, *sorted(found - {SOURCE}))
+
+
+LANGUAGES = known()
+"""Those the service itself speaks; a newsletter may have more."""
 
 
 # the environment
@@ -226,6 +254,9 @@ def environment(language: str) -> Environment:
     made.filters["date"] = lambda at, zone=None: date(at, locale, zone)
     made.filters["datetime"] = lambda at, zone=None: date_and_time(at, locale, zone)
     made.filters["size"] = lambda count: size(count, locale)
+    made.filters["own_name"] = own_name
+    made.filters["label"] = lambda said: label(said, language)
+    made.filters["alone"] = lambda said: alone(said, language)
     made.filters["language_name"] = lambda code, among=locale: language_name(code, among)
     made.globals["lang"] = language
     made.globals["dir"] = direction(language)
@@ -244,9 +275,11 @@ def date(at: datetime, language: str, zone: tzinfo | None = None) -> str:
 
 def date_and_time(at: datetime, language: str, zone: tzinfo | None = None) -> str:
     """With the name of the zone, UTC unless told otherwise."""
-    local = at.astimezone(zone or UTC)
-    day = format_date(local, "long", locale=babel(language))
-    return f"{day}, {format_datetime(local, 'HH:mm', locale=babel(language))} {local.tzname()}"
+    local, locale = at.astimezone(zone or UTC), babel(language)
+    day = format_date(local, "long", locale=locale)
+    hour = format_datetime(local, "HH:mm", locale=locale)
+    joined: str = locale.datetime_formats["medium"].format(hour, day)
+    return f"{joined} {local.tzname()}"
 
 
 def size(count: int | None, language: str) -> str:
@@ -261,10 +294,32 @@ def size(count: int | None, language: str) -> str:
     return f"{number}\N{NO-BREAK SPACE}{translate(UNITS[unit], language)}"
 
 
+def share(part: float, language: str) -> str:
+    """Of a whole (0 to 1), in per cent: 0.31%."""
+    return format_percent(part, "#,##0.##%", locale=babel(language))
+
+
 def language_name(code: str, among: str) -> str:
     """The name of language `code` in the language `among`; the code itself if nobody knows it."""
     found = locale_of(code)
-    return (found.get_display_name(among) if found else None) or code
+    return (found.get_display_name(babel(among)) if found else None) or code
+
+
+def label(said: str, language: str) -> str:
+    """With the colon after it, before which some languages want a space; as safe as it was."""
+    return type(said)(translate("{label}:", language)).format(label=said)
+
+
+def alone(said: str, language: str) -> str:
+    """Kept from turning what is around it in a text from right to left: between a first strong
+    isolate and a pop directional isolate (UAX #9)."""
+    return said if direction(language) == "ltr" else f"\u2068{said}\u2069"
+
+
+def own_name(code: str) -> str:
+    """The name of language `code` in itself, as it stands alone; the code if nobody knows it."""
+    name = OWN_NAMES.get(code) or language_name(code, code)
+    return name[0].upper() + name[1:] if locale_of(code) else code
 
 
 def direction(language: str) -> str:

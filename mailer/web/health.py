@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from mailer import log, migrate
+from mailer import log, migrate, outbox
 from mailer.errors import Conflict
 from mailer.web import page
 
@@ -15,12 +15,14 @@ async def alive(request: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """GET /readyz: the database answers and its schema is ours; else 503 and a sentence.
 
-    A log that is not sealed any more is said, but keeps nobody from confirming or leaving.
+    A log that is not sealed any more, or letters that don't go, are said too; but neither keeps
+    anybody from confirming or leaving.
     """
     async with request.app[page.POOL].acquire() as conn:
         try:
             await migrate.check(conn)
         except Conflict as error:
             return page.refused(request, error, 503)
-        wrong = await log.objection(conn)
-    return web.json_response({"status": "ready", **({"log": wrong} if wrong else {})})
+        wrong = {"log": await log.objection(conn), "outbox": await outbox.objection(conn)}
+    said = {name: sentence for name, sentence in wrong.items() if sentence}
+    return web.json_response({"status": "ready", **said})

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -81,6 +81,9 @@ REFUSALS: Mapping[int, Refusal] = {
     503: Unavailable("We can't reach our records just now. Please try again in a minute."),
 }
 API = "/api/"
+DESK = (API, "/staff", "/inbox")
+"""What only those who work here see."""
+
 API_REFUSALS: Mapping[int, Refusal] = {
     400: Invalid("This is not JSON: send one object."),
     404: Unknown("There is nothing at this address: /api/v1/openapi.json says what there is."),
@@ -118,7 +121,7 @@ def answer(
         "root": root(request),
         "static": static,
         "icon": icon(),
-        "languages": render.LANGUAGES,
+        "languages": offered(request),
         "keep": f"?lang={chosen}" if "lang" in request.query else "",
         "here": "",
         **values,
@@ -193,8 +196,14 @@ def problem(
 
 
 def language(request: web.Request, speak: str | None = None) -> str:
-    accepted = request.headers.get("Accept-Language")
-    return render.best(request.query.get("lang") or speak, accepted, render.LANGUAGES)
+    """What the reader asked for, else `speak`, else the browser's, among those the page is in."""
+    among = offered(request)
+    asked = render.lookup(request.query.get("lang", ""), among)
+    return asked or render.best(speak, request.headers.get("Accept-Language"), among)
+
+
+def offered(request: web.Request) -> Sequence[str]:
+    return render.DESK if request.path.startswith(DESK) else render.LANGUAGES
 
 
 def wants_json(request: web.Request) -> bool:
