@@ -46,6 +46,7 @@ LADDER = (
         "fetch",
         "imap",
         "imports",
+        "invitations",
         "listener",
         "mailbox",
         "mime",

@@ -45,7 +45,7 @@ create view account as
 create table staff_link (
     id         bigint generated always as identity primary key,
     staff      uuid not null references staff on delete cascade,
-    purpose    text not null check (purpose in ('invitation', 'reset')),
+    purpose    text not null check (purpose in ('invitation', 'password')),
     handle     integer not null,                  -- random; finds the row of a token, proves nothing
     created_at timestamptz not null default now(),
     expires_at timestamptz not null,
