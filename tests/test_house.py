@@ -29,6 +29,7 @@ LADDER = (
         "access",
         "acts",
         "articles",
+        "census",
         "backups",
         "exports",
         "keys",

@@ -97,3 +97,7 @@ create table census (
     left_count integer not null,                  -- who left that day
     primary key (day, newsletter, language)
 );
+
+-- What became of a digest, at a glance.
+create index bounce_by_digest on bounce (digest) where digest is not null;
+create index subscription_gone on subscription (newsletter, left_at) where state = 'left';
