@@ -34,6 +34,7 @@ import asyncpg
 
 from mailer import (
     bounces,
+    census,
     digests,
     editions,
     erasures,
@@ -370,9 +371,10 @@ class Worker:
         return False
 
     async def tidy(self) -> bool:
-        """Forgive whose mails arrive again; forget what was kept of bounces long enough, and
-        imports that broke off."""
+        """Count readers; forgive whose mails arrive again; forget what was kept of bounces long
+        enough, and imports that broke off."""
         async with self.pool.acquire() as conn, conn.transaction():
+            await census.take(conn)
             await imports.forget_abandoned(conn)
             await bounces.forgive(conn)
             await bounces.forget_old(conn)
