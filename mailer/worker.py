@@ -81,7 +81,7 @@ WATCH_SECONDS = 30.0
 TROUBLE_SECONDS = 60.0
 IMAP_SECONDS = 60.0
 LISTEN_AGAIN_SECONDS = 15.0
-TIDY_SECONDS = 1800.0
+FORGIVE_SECONDS = 1800.0
 SEAL_AT_ONCE = 2000
 SEAL_SECONDS = 0.3
 """Between looks at what waits to be sealed: the log is at most a second behind."""
@@ -135,7 +135,7 @@ class Worker:
             loops.create_task(self.repeat(self.schedule, asyncio.Event(), SCHEDULE_SECONDS))
             loops.create_task(self.repeat(self.watch, asyncio.Event(), WATCH_SECONDS))
             loops.create_task(self.repeat(self.tell_staff, asyncio.Event(), TROUBLE_SECONDS))
-            loops.create_task(self.repeat(self.tidy, asyncio.Event(), TIDY_SECONDS))
+            loops.create_task(self.repeat(self.forgive, asyncio.Event(), FORGIVE_SECONDS))
             loops.create_task(self.take_returns())
             if self.settings.bounce_imap is not None:
                 loops.create_task(self.repeat(self.read_mailbox, asyncio.Event(), IMAP_SECONDS))
@@ -316,11 +316,10 @@ class Worker:
             await troubles.tell(conn)
         return False
 
-    async def tidy(self) -> bool:
-        """Forgive whose mails arrive again; forget what was kept of bounces long enough."""
+    async def forgive(self) -> bool:
+        """Whose mails arrive again starts anew."""
         async with self.pool.acquire() as conn, conn.transaction():
             await bounces.forgive(conn)
-            await bounces.forget_old(conn)
         return False
 
     # what comes back
@@ -350,8 +349,7 @@ class Worker:
         assert self.settings.bounce_imap is not None
 
         async def take(raw: bytes) -> bool:
-            taken = await self.take(raw, "imap")
-            return taken.again or taken.bounce is not None
+            return (await self.take(raw, "imap")).ours
 
         try:
             await imap.poll(self.settings.bounce_imap, take)

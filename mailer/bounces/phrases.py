@@ -64,8 +64,8 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"sender verif",
             r"call(?:out|back)",
             r"domain is ?n[o']t in my list of allowed rcpthosts",
-            r"(?:your|client|sending|connecting)(?: smtp)? (?:host|domain|server)(?: ?name)?\b.{0,40}"
-            r"(?:\bnot\b|n't|unknown|invalid|unresolv)",
+            r"(?:your|client|sending|connecting)(?: smtp)? (?:host|domain|server)(?: ?name)?\b"
+            r".{0,40}(?:\bnot\b|n't|unknown|invalid|unresolv)",
             r"(?:can(?:not|'t)|could ?n[o']t) verify (?:the )?sender",
         ),
     ),
@@ -441,8 +441,8 @@ NO_MAILBOX = words(
     rf"incorrect|undefined|unavailable|wrong|not a valid|not valid|no valid|not a known|not "
     rf"an active|no) (?:virtual |local |destination |rcpt |to |e-?mail |mail ?box |forward |"
     rf"relay |smtp )?{WHO}\b",
-    rf"\b{WHO}(?:\(s\)|e?s)?\b(?! (?:list|exceed)).{{0,60}}?\b(?:unknown|not (?:be )?(?:found|present|ok|"
-    rf"known|listed|recogni[sz]ed|valid|exist|here|local|registered|correct|in)\b|(?:do|does|"
+    rf"\b{WHO}(?:\(s\)|e?s)?\b(?! (?:list|exceed)).{{0,60}}?\b(?:unknown|not (?:be )?(?:found|"
+    rf"present|ok|known|listed|recogni[sz]ed|valid|exist|here|local|registered|correct|in)\b|(?:do|does|"
     rf"did) ?n[o']t exist|do(?:es)? not exist|invalid|non-?existent|rejected(?!:| \w)|"
     rf"undeliverable|could ?n[o']t be found|cannot be found|never existed|no longer "
     rf"(?:exists?|valid|available|active|in use|here|with|on|employed|accept)|nonexistent|"
@@ -458,7 +458,8 @@ NO_MAILBOX = words(
     r"bad ?recipient ?to list",
     r"envelope recipient has been denied",
     r"rcpt\b.{0,40}does ?n[o']t exist",
-    r"no existe (?:dicha persona|(?:ese|este|el|tal) usuario|(?:esa|esta|la|tal) (?:cuenta|direcci))",
+    r"no existe (?:dicha persona|(?:ese|este|el|tal) usuario|(?:esa|esta|la|tal) "
+    r"(?:cuenta|direcci))",
     r"nessun utente",
     r"addressee unknown",
     r"\bdoes ?n[o']t have an?.{0,30}account",

@@ -20,9 +20,12 @@ async def command(newsletter: str | None, number: int | None, as_json: bool) -> 
         rows = await health.fared(house.conn, newsletter, number)
         alarms = await health.alarms(house.conn)
     if as_json:
-        told = {"digests": [vars(row) for row in rows], "alarms": [vars(each) for each in alarms]}
+        told = {
+            "digests": [row.described() for row in rows],
+            "alarms": [vars(each) for each in alarms],
+        }
         door.show_one(told, as_json=True)
         return
-    door.show(map(vars, rows), as_json=False)
+    door.show((row.described() for row in rows), as_json=False)
     for alarm in alarms:
         door.complain(f"ALARM: {alarm}")

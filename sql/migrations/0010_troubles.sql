@@ -58,3 +58,14 @@ create table trouble_told (
     staff uuid primary key references staff on delete cascade,
     at    timestamptz not null default now()
 );
+
+-- BOUNCES ----------------------------------------------------------------------------------------
+
+-- Mails to the bounce domain that were sent to see whether they come back; their tokens as hashes.
+create table probe (
+    fingerprint bytea primary key check (length(fingerprint) = 32),
+    sent_at     timestamptz not null default now(),
+    returned_at timestamptz,
+    channel     text,
+    check ((returned_at is null) = (channel is null))
+);
