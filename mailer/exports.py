@@ -1,12 +1,13 @@
-"""Consent records as files: CSV for people and spreadsheets, JSON Lines as the exact form."""
+"""Records as files: CSV for people and spreadsheets, JSON Lines as the exact form."""
 
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Literal, TypeAlias
 
-from mailer.consent import Event
+from mailer.consent import Event, timestamp
 
 Format: TypeAlias = Literal["csv", "jsonl"]
 
@@ -25,28 +26,29 @@ COLUMNS = (
     "leaf_index",
     "commitment",
 )
+"""Of consent events."""
+
 EMAIL = "email"
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What makes a spreadsheet run a cell (OWASP, CSV injection)."""
 
 
-def header(format_: Format, *, with_addresses: bool) -> str:
-    return csv_line((*COLUMNS, EMAIL) if with_addresses else COLUMNS) if format_ == "csv" else ""
+def header(format_: Format, columns: Sequence[str], *, with_addresses: bool) -> str:
+    return csv_line((*columns, EMAIL) if with_addresses else columns) if format_ == "csv" else ""
 
 
-def line(format_: Format, event: Event, email: str | None) -> str:
-    """One event; `email` is None where addresses were not asked for, "" where there is none."""
-    cells = values(event)
-    if email is not None:
-        cells[EMAIL] = email
+def line(format_: Format, cells: Mapping[str, object], email: str | None) -> str:
+    """One record; `email` is None where addresses were not asked for, "" where there is none."""
+    whole = dict(cells) if email is None else {**cells, EMAIL: email}
     if format_ == "csv":
-        return csv_line(as_text(cell) for cell in cells.values())
-    return json.dumps(cells, ensure_ascii=False) + "\n"
+        return csv_line(as_text(cell) for cell in whole.values())
+    return json.dumps(whole, ensure_ascii=False, default=exact) + "\n"
 
 
-def values(event: Event) -> dict[str, object]:
-    content = event.content
+def event(recorded: Event) -> Mapping[str, object]:
+    """A consent event by COLUMNS."""
+    content = recorded.content
     notice = content["notice"] or {"id": None, "sha256": None}
     found = (
         content["id"],
@@ -60,10 +62,23 @@ def values(event: Event) -> dict[str, object]:
         content["language"],
         content["actor"],
         content["evidence"],
-        event.leaf,
-        event.commitment.hex(),
+        recorded.leaf,
+        recorded.commitment.hex(),
     )
     return dict(zip(COLUMNS, found, strict=True))
+
+
+def described(wanted: Mapping[str, object]) -> Mapping[str, object]:
+    """A filter, as it goes on record."""
+    return {
+        name: timestamp(value) if isinstance(value, datetime) else value
+        for name, value in wanted.items()
+    }
+
+
+def exact(cell: object) -> str:
+    """What JSON has no form of."""
+    return cell.isoformat() if isinstance(cell, datetime) else str(cell)
 
 
 def as_text(cell: object) -> str:
@@ -71,11 +86,16 @@ def as_text(cell: object) -> str:
         return ""
     if isinstance(cell, dict):
         return json.dumps(cell, ensure_ascii=False, sort_keys=True)
-    return guarded(str(cell))
+    return guarded(exact(cell))
 
 
 def guarded(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) else text
+    """Also what looks guarded already: so that whoever takes one ' off has what there was."""
+    return f"'{text}" if text.lstrip("'").startswith(FORMULA) else text
+
+
+def unguarded(text: str) -> str:
+    return text[1:] if text[:1] == "'" and guarded(text[1:]) == text else text
 
 
 def csv_line(cells: Iterable[str]) -> str:

@@ -132,6 +132,13 @@ async def rewrap_requests(conn: Connection, keys: Vault, after: UUID | None) -> 
     return [each.id for each in found]
 
 
+async def rewrap_import_lines(conn: Connection, keys: Vault, after: UUID | None) -> list[UUID]:
+    """Likewise for who is being brought over."""
+    found = await db.fetch(conn, Wrapped, SQL.import_lines, after, keys.newest, BATCH)
+    await conn.execute(SQL.rewrap_import_lines, *rewrapped(keys, found))
+    return [each.id for each in found]
+
+
 def rewrapped(keys: Vault, found: Sequence[Wrapped]) -> tuple[list[UUID], list[bytes]]:
     wrapped = [keys.wrap(keys.unwrap(each.id, each.dek)) for each in found]
     return [each.id for each in found], wrapped

@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from mailer import address, bounces, consent, notices, subscribers, subscriptions, suppressions
+from mailer import (
+    address,
+    bounces,
+    consent,
+    imports,
+    notices,
+    subscribers,
+    subscriptions,
+    suppressions,
+)
 from mailer.bounces.reasons import WORDS
 from mailer.consent import Actor
 from mailer.db import Connection
@@ -155,6 +164,7 @@ async def erase(
     """
     if never_again:
         await suppressions.add(conn, keys, own.address, "person")
+    await imports.forget(conn, keys, own.address)
     return await subscribers.erase(conn, keys, own.subscriber.id, "request", actor)
 
 

@@ -42,6 +42,7 @@ HOW = {
     "consent.confirmed": "Web form, then a button on the page behind a mailed link",
     "consent.renewed": "Button on the page behind a mailed link",
 }
+ELSEWHERE = "Brought over from another list by the controller, with evidence of an earlier consent"
 
 MAIL = re.compile(r"[^\s,;<>]+@[^\s,;<>]+")
 PHONE = re.compile(r"\+?\d[\d ()/.-]{5,}\d")
@@ -123,11 +124,12 @@ def kantara(record: Record, slug: str) -> dict[str, Any]:
     content = event.content
     notice = record.notices[content["notice"]["id"]]
     responsible = controller(notice.controller)
+    given_at = content["evidence"].get("agreed", content)["at"]
     return {
         "version": KANTARA,
         "jurisdiction": JURISDICTION,
-        "consentTimestamp": int(datetime.fromisoformat(content["at"]).timestamp()),
-        "collectionMethod": HOW[content["type"]],
+        "consentTimestamp": int(datetime.fromisoformat(given_at).timestamp()),
+        "collectionMethod": how(content),
         "consentReceiptID": content["id"],
         "language": notice.language,
         "piiPrincipalId": content["subject"],
@@ -324,9 +326,16 @@ def linked_status(record: Record, content: Mapping[str, Any]) -> dict[str, Any]:
         "@type": list(kind),
         "dpv:isIndicatedBy": ["dpv:DataSubject" if by_person else "dpv:DataController"],
         "dpv:isIndicatedAtTime": content["at"],
-        "dpv:hasIndicationMethod": HOW.get(content["type"], content["evidence"].get("channel", "")),
+        "dpv:hasIndicationMethod": how(content),
         "dpv:hasNotice": [{"@id": f"{record.base_url}/notice/{content['notice']['id']}"}],
     }
+
+
+def how(content: Mapping[str, Any]) -> str:
+    """In which way it was said; of a consent that was given elsewhere, by what was told of it."""
+    if earlier := content["evidence"].get("agreed"):
+        return f"{ELSEWHERE}: {earlier['how']} ({earlier['source']}), to: {earlier['words']}"
+    return HOW.get(content["type"]) or str(content["evidence"].get("channel", ""))
 
 
 def is_complaint(content: Mapping[str, Any]) -> bool:

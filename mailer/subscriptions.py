@@ -16,7 +16,7 @@ writes its consent event in the same transaction, and `replay` reads the states 
 import json
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 from uuid import UUID, uuid4
@@ -58,7 +58,7 @@ MAILED_MOST = 5
 """Confirmations to one address in 24 hours, over all newsletters."""
 
 State: TypeAlias = Literal["pending", "confirmed", "left"]
-Channel: TypeAlias = Literal["one-click", "page", "complaint", "staff", "bounce"]
+Channel: TypeAlias = Literal["one-click", "page", "complaint", "staff", "bounce", "journal"]
 Testimony: TypeAlias = Literal["confirmation.sent", "confirmation.accepted", "confirmation.failed"]
 
 
@@ -262,9 +262,22 @@ async def ask(
         # Nobody is asked, so nothing is recorded, and a place that no event speaks of can't stay.
         await conn.execute(SQL.remove_unasked, subscription.id)
         return
+    await begin(conn, keys, subscriber, subscription.id, choice, confirm_hours)
+    await outbox.put(conn, "confirm", subscription.id)
+
+
+async def begin(
+    conn: Connection,
+    keys: Vault,
+    subscriber: Subscriber,
+    subscription: int,
+    choice: Choice,
+    confirm_hours: int,
+) -> None:
+    """It is asked for, and on record."""
     await conn.execute(
         SQL.ask,
-        subscription.id,
+        subscription,
         choice.notice.id,
         choice.language,
         choice.cadence,
@@ -282,7 +295,30 @@ async def ask(
             language=choice.language,
             evidence={**choice.evidence, "cadence": choice.cadence},
         )
-    await outbox.put(conn, "confirm", subscription.id)
+
+
+async def vouch(
+    conn: Connection, keys: Vault, subscriber: Subscriber, choice: Choice, confirm_hours: int
+) -> bool:
+    """Confirm what staff document the person to have agreed to elsewhere, earlier; nothing is
+    mailed. False: the person is here already, and what they say here counts.
+    """
+    subscription = await place(conn, subscriber, choice, confirm_hours)
+    if subscription.state != "pending" or subscription.unanswered or subscription.confirmed_at:
+        return False
+    await begin(conn, keys, subscriber, subscription.id, choice, confirm_hours)
+    found = await open_subscription(conn, keys, subscription)
+    assert found is not None, "the subscription is locked"
+    await conn.execute(SQL.confirm, subscription.id)
+    said = {**choice.evidence, "cadence": choice.cadence}
+    await record(conn, found, "consent.confirmed", said, choice.by)
+    return True
+
+
+async def standing(conn: Connection, subscriber: UUID, newsletter: int) -> State | None:
+    """How the person stands in a newsletter; None: not at all."""
+    state: State | None = await conn.fetchval(SQL.standing, subscriber, newsletter)
+    return state
 
 
 async def place(
@@ -622,44 +658,56 @@ async def counts(conn: Connection) -> list[Count]:
 
 
 @dataclass(frozen=True)
-class ListedRow:
-    """A subscription beside its person's sealed address and wrapped key."""
+class Wanted:
+    """Which subscriptions; None: all. `since`: first asked for then or later."""
 
-    subscriber: UUID
-    dek: bytes
-    address: bytes
-    newsletter: str
-    state: State
-    language: str
-    cadence: str
-    confirmed_at: datetime | None
-    left_at: datetime | None
+    newsletter: str | None = None
+    state: State | None = None
+    language: str | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Listed:
-    """One line of a list of subscribers."""
+    """One line of a list of subscribers. `agreed_…`: of who is confirmed, what another list that
+    they are brought over to has to know of it (`imports`)."""
 
-    email: str
+    subject_id: UUID
     newsletter: str
     state: State
     language: str
     cadence: str
     confirmed_at: datetime | None
     left_at: datetime | None
+    agreed_how: str | None
+    agreed_words: str | None
+    agreed_source: str | None
 
 
-async def listing(conn: Connection, keys: Vault, slug: str | None) -> AsyncIterator[Listed]:
-    """Everyone, of one newsletter or of all, in constant memory; in the caller's transaction."""
-    async for record_ in conn.cursor(SQL.listing, slug, prefetch=1000):
+LISTED = tuple(each.name for each in fields(Listed))
+
+
+@dataclass(frozen=True)
+class ListedRow(Listed):
+    """Beside the person's sealed address and wrapped key."""
+
+    dek: bytes
+    address: bytes
+
+
+async def listing(
+    conn: Connection, keys: Vault, wanted: Wanted, *, with_addresses: bool
+) -> AsyncIterator[tuple[Mapping[str, object], str | None]]:
+    """Lines by LISTED, and the address if it is asked for; in constant memory, in the caller's
+    transaction."""
+    rows = conn.cursor(
+        SQL.listing, wanted.newsletter, wanted.state, wanted.language, wanted.since, prefetch=1000
+    )
+    async for record_ in rows:
         row = ListedRow(**record_)
-        reached = subscribers.open_address(keys.unwrap(row.subscriber, row.dek), row.address)
-        yield Listed(
-            reached.given,
-            row.newsletter,
-            row.state,
-            row.language,
-            row.cadence,
-            row.confirmed_at,
-            row.left_at,
-        )
+        shown = {name: getattr(row, name) for name in LISTED}
+        if with_addresses:
+            opened = subscribers.open_address(keys.unwrap(row.subject_id, row.dek), row.address)
+            yield shown, opened.given
+        else:
+            yield shown, None

@@ -1,6 +1,7 @@
 """The worker: loops around one step each. Any number of workers share the work.
 
     admit        requests → subscriptions and confirmation mails
+    bring over   imported people → subscriptions and confirmation mails, as fast as those go
     letters      mails to one person; on connections of their own, so digests never hold them up
     digests      mails of the digests being sent
     feeds        polls those that are due
@@ -9,12 +10,12 @@
     tell_staff   writes to them of what they should look at
     renewals     asks readers to agree to newer words; who did not answer in time leaves
     seal         consent events → the log and its checkpoint; one worker at a time
-    journal      writes down who was erased, for the day when a backup is restored
+    journal      writes down who was erased or left, for the day when a backup is restored
     sweep        deletes what has had its time
     keep house   says that it lives, frees what silent workers hold, ends digests that are done
 
-PostgreSQL's NOTIFY wakes admit, letters, digests and renewals at once; without it they look every
-few seconds. On `stop` each loop finishes its step: what is on the wire is settled.
+PostgreSQL's NOTIFY wakes admit, bring over, letters, digests and renewals at once; without it they
+look every few seconds. On `stop` each loop finishes its step: what is on the wire is settled.
 """
 
 import asyncio
@@ -37,6 +38,7 @@ from mailer import (
     feeds,
     fetch,
     imap,
+    imports,
     keys,
     outbox,
     providers,
@@ -45,6 +47,7 @@ from mailer import (
     smtp,
     subscriptions,
     troubles,
+    withdrawals,
 )
 from mailer import log as consent_log
 from mailer.bounces import Channel, reading
@@ -70,6 +73,7 @@ DATABASE_CONNECTIONS = 16
 
 FEEDS_AT_ONCE = 8
 LOOK_SECONDS = 5.0
+BRING_SECONDS = 2.0
 FEED_SECONDS = 15.0
 SCHEDULE_SECONDS = 10.0
 RENEW_SECONDS = 15.0
@@ -81,7 +85,7 @@ WATCH_SECONDS = 30.0
 TROUBLE_SECONDS = 60.0
 IMAP_SECONDS = 60.0
 LISTEN_AGAIN_SECONDS = 15.0
-FORGIVE_SECONDS = 1800.0
+TIDY_SECONDS = 1800.0
 SEAL_AT_ONCE = 2000
 SEAL_SECONDS = 0.3
 """Between looks at what waits to be sealed: the log is at most a second behind."""
@@ -90,6 +94,7 @@ WOKEN = {
     "request": ("request",),
     "outbox": ("letters", "digests"),
     "renewal": ("renewals",),
+    "import": ("imports",),
 }
 """Which loops a NOTIFY wakes, by its payload."""
 
@@ -107,6 +112,7 @@ class Worker:
     id: UUID = field(default_factory=uuid4)
     objecting: str | None = None
     journaled: datetime | None = None
+    left_journaled: datetime | None = None
     feeds: fetch.Session = field(init=False)
 
     async def run(self) -> None:
@@ -128,6 +134,7 @@ class Worker:
                 bulk, wake["digests"], self.settings.smtp_connections, letters=False
             )
             loops.create_task(self.repeat(self.admit, wake["request"], LOOK_SECONDS))
+            loops.create_task(self.repeat(self.bring_over, wake["imports"], BRING_SECONDS))
             loops.create_task(self.deliver(to_people))
             loops.create_task(self.deliver(to_readers))
             for _ in range(FEEDS_AT_ONCE):
@@ -135,7 +142,7 @@ class Worker:
             loops.create_task(self.repeat(self.schedule, asyncio.Event(), SCHEDULE_SECONDS))
             loops.create_task(self.repeat(self.watch, asyncio.Event(), WATCH_SECONDS))
             loops.create_task(self.repeat(self.tell_staff, asyncio.Event(), TROUBLE_SECONDS))
-            loops.create_task(self.repeat(self.forgive, asyncio.Event(), FORGIVE_SECONDS))
+            loops.create_task(self.repeat(self.tidy, asyncio.Event(), TIDY_SECONDS))
             loops.create_task(self.take_returns())
             if self.settings.bounce_imap is not None:
                 loops.create_task(self.repeat(self.read_mailbox, asyncio.Event(), IMAP_SECONDS))
@@ -212,7 +219,8 @@ class Worker:
     @asynccontextmanager
     async def woken(self) -> AsyncIterator[dict[str, asyncio.Event]]:
         """Events that NOTIFY sets; listening starts anew when its connection is lost."""
-        wake = {name: asyncio.Event() for name in ("request", "letters", "digests", "renewals")}
+        names = ("request", "imports", "letters", "digests", "renewals")
+        wake = {name: asyncio.Event() for name in names}
         listening = asyncio.create_task(self.listen(wake))
         try:
             yield wake
@@ -242,6 +250,11 @@ class Worker:
             taken = await subscriptions.admit(
                 conn, self.keys, self.settings.confirm_hours, ADMIT_AT_ONCE
             )
+        return taken == ADMIT_AT_ONCE
+
+    async def bring_over(self) -> bool:
+        async with self.pool.acquire() as conn, conn.transaction():
+            taken = await imports.take(conn, self.keys, self.settings.confirm_hours, ADMIT_AT_ONCE)
         return taken == ADMIT_AT_ONCE
 
     async def poll(self) -> bool:
@@ -316,9 +329,10 @@ class Worker:
             await troubles.tell(conn)
         return False
 
-    async def forgive(self) -> bool:
-        """Whose mails arrive again starts anew."""
+    async def tidy(self) -> bool:
+        """Forgive whose mails arrive again; forget imports that broke off."""
         async with self.pool.acquire() as conn, conn.transaction():
+            await imports.forget_abandoned(conn)
             await bounces.forgive(conn)
         return False
 
@@ -379,11 +393,18 @@ class Worker:
                 gone = await erasures.replay(conn, self.keys, batch, actor=SYSTEM)
             if gone:
                 log.warning("%d people were erased again: a backup had them back", len(gone))
+        for told in withdrawals.batches(self.settings.data_dir / withdrawals.LEFT):
+            async with self.pool.acquire() as conn, conn.transaction():
+                ended = await withdrawals.replay(conn, self.keys, told, actor=SYSTEM)
+            if ended:
+                log.warning("%d subscriptions were ended again: a backup had them back", ended)
         return False
 
     async def journal(self) -> bool:
         async with self.pool.acquire() as conn:
-            self.journaled = await erasures.keep_up(conn, self.settings.data_dir, self.journaled)
+            folder = self.settings.data_dir
+            self.journaled = await erasures.keep_up(conn, folder, self.journaled)
+            self.left_journaled = await withdrawals.keep_up(conn, folder, self.left_journaled)
         return False
 
     async def sweep(self) -> bool:

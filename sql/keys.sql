@@ -45,6 +45,18 @@ update request r set dek = n.dek
 from unnest($1::uuid[], $2::bytea[]) as n (id, dek)
 where r.id = n.id;
 
+-- name: import_lines -> mailer.keys.Wrapped
+select id, dek from import_line
+where ($1::uuid is null or id > $1) and substring(dek from 1 for 4) <> $2
+order by id
+limit $3
+for update skip locked;
+
+-- name: rewrap_import_lines
+update import_line l set dek = n.dek
+from unnest($1::uuid[], $2::bytea[]) as n (id, dek)
+where l.id = n.id;
+
 -- name: moment
 -- Every transaction that has written something so far has a lower number.
 select pg_current_xact_id()::text::bigint;
@@ -59,6 +71,8 @@ from (
     from subject where dek is not null group by 1
     union all
     select substring(dek from 1 for 4), count(*) from request group by 1
+    union all
+    select substring(dek from 1 for 4), count(*) from import_line group by 1
     union all
     select substring(wrapped from 1 for 4), count(*) from vault_key group by 1
 ) each

@@ -41,6 +41,9 @@ from subscription
 where subscriber = $1
 order by id;
 
+-- name: standing
+select state from subscription where subscriber = $1 and newsletter = $2;
+
 -- name: is_recent
 select $1::timestamptz > now() - $2::interval;
 
@@ -126,11 +129,21 @@ group by n.slug, s.language, s.state
 order by n.slug, s.language, s.state;
 
 -- name: listing -> mailer.subscriptions.ListedRow
-select s.subscriber, k.dek, p.address, n.slug as newsletter, s.state, s.language, s.cadence,
-       s.confirmed_at, s.left_at
+select s.subscriber as subject_id, n.slug as newsletter, s.state, s.language, s.cadence,
+       s.confirmed_at, s.left_at,
+       case when s.state = 'confirmed' then 'as the consent record says' end as agreed_how,
+       case when s.state = 'confirmed'
+            then 'sha256:' || encode(w.sha256, 'hex') end as agreed_words,
+       case when s.state = 'confirmed'
+            then (select origin from house) || ' ' || s.subscriber end as agreed_source,
+       k.dek, p.address
 from subscription s
 join newsletter n on n.id = s.newsletter
+join notice w on w.id = s.notice
 join subscriber p on p.id = s.subscriber
 join subject k on k.id = p.id
-where $1::text is null or n.slug = $1
+where ($1::text is null or n.slug = $1)
+  and ($2::text is null or s.state = $2)
+  and ($3::text is null or s.language = $3)
+  and ($4::timestamptz is null or s.created_at >= $4)
 order by s.id;

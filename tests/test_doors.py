@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mailer import people, subjects, subscriptions
-from mailer.cli import subscribers as command
+from mailer import imports, people, subjects, subscriptions
+from mailer.cli import bringing as command
 from mailer.db import Connection, Pool
 from mailer.vault import Vault, new_master
 from tests import site, world
@@ -77,9 +77,10 @@ async def test_an_import_names_its_file_and_who_brought_it(
     monkeypatch.setenv("MAILER_DATABASE_URL", database_url)
     monkeypatch.setenv("MAILER_SECRET_KEY", key)
     monkeypatch.setenv("MAILER_DATA_DIR", str(tmp_path))
-    assert command.import_.callback is not None
-    await asyncio.to_thread(command.import_.callback, file, "weekly", None)
-    await subscriptions.admit(conn, vault, HOURS, 50)
+    await asyncio.to_thread(
+        command.import_.main, [str(file), "--newsletter", "weekly"], standalone_mode=False
+    )
+    await imports.take(conn, vault, HOURS, 50)
     imported, requested = await record(conn, vault)
     assert (imported["type"], requested["type"]) == ("subject.imported", "subscription.requested")
     for event in (imported, requested):

@@ -14,10 +14,22 @@ PACKAGE = Path(mailer.__file__).parent
 LADDER = (
     ("errors", "tokens", "tracing"),
     ("address", "db", "embedded", "render", "vault"),
-    ("config", "consent", "limits", "migrate", "outbox", "providers", "subjects", "suppressions"),
+    (
+        "config",
+        "consent",
+        "journal",
+        "limits",
+        "migrate",
+        "outbox",
+        "providers",
+        "subjects",
+        "suppressions",
+    ),
     (
         "access",
+        "acts",
         "articles",
+        "backups",
         "exports",
         "keys",
         "log",
@@ -26,13 +38,14 @@ LADDER = (
         "staff",
         "subscribers",
     ),
-    ("digests", "feeds", "schedules", "subscriptions"),
+    ("digests", "factors", "feeds", "schedules", "sessions", "subscriptions"),
     (
         "bounces",
         "erasures",
         "example",
         "fetch",
         "imap",
+        "imports",
         "listener",
         "mailbox",
         "mime",
@@ -41,6 +54,7 @@ LADDER = (
         "replay",
         "retention",
         "smtp",
+        "withdrawals",
     ),
     ("dkim", "people", "troubles"),
     ("letters",),
@@ -58,6 +72,7 @@ LADDER = (
         "web.openapi",
         "web.page",
     ),
+    ("web.desk",),
     (
         "web.api",
         "web.archive",
@@ -71,6 +86,7 @@ LADDER = (
         "web.public",
         "web.record",
         "web.rights",
+        "web.staff",
         "worker",
     ),
     ("web.app",),
@@ -173,7 +189,7 @@ def calls(tree: ast.AST, dotted: str) -> bool:
     [
         ("os.environ", {"config", "cli", "fetch"}),  # fetch: what its parser may inherit
         ("print", set()),
-        ("conn.transaction", {"cli", "delivery", "worker", "migrate", "web"}),
+        ("conn.transaction", {"backups", "cli", "delivery", "worker", "migrate", "web"}),
         ("web.HTTPSeeOther", set()),
     ],
 )

@@ -41,7 +41,7 @@ async def rotate(conn: Connection, held: Vault) -> int:
     """What the command does, as long as nobody else is there."""
     await keys.turn(conn, held)
     done = 0
-    for step in (keys.rewrap_subjects, keys.rewrap_requests):
+    for step in (keys.rewrap_subjects, keys.rewrap_requests, keys.rewrap_import_lines):
         found = await step(conn, held, None)
         done += len(found)
     return done

@@ -1,8 +1,7 @@
 """`mailer consent …`."""
 
 from collections.abc import Callable
-from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,7 @@ from mailer.cli import door, outfile, processing, proving, verifying
 from mailer.cli.door import House
 from mailer.cli.outfile import Outfile
 from mailer.consent import Filter
-from mailer.errors import Invalid
 from mailer.exports import Format
-
-MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 
 
 @click.group("consent")
@@ -58,8 +54,8 @@ async def show(email: str, reason: str, as_json: bool) -> None:
 @click.option("--type", "type_", type=click.Choice(consent.TYPES), metavar="TYPE",
               help="Only events of this type, such as consent.confirmed.")  # fmt: skip
 @click.option("--notice", help="Only events under this version of the wording.")
-@click.option("--since", type=MOMENT, help="UTC unless it says otherwise.")
-@click.option("--until", type=MOMENT, help="Not included.")
+@click.option("--since", type=door.MOMENT, help="UTC unless it says otherwise.")
+@click.option("--until", type=door.MOMENT, help="Not included.")
 @click.option("--with-addresses", is_flag=True, help="Needs --reason.")
 @click.option("--reason", default="", help="What it is for; recorded.")
 @click.option("--encrypt-to", metavar="age1…", help="Whose age key may read it.")
@@ -73,8 +69,7 @@ async def export(
     **given: Any,
 ) -> None:
     """Write the record to a file; that it was exported is recorded."""
-    if with_addresses and not reason.strip():
-        raise Invalid("Say with --reason why the addresses are needed.", field="reason")
+    outfile.need_reason(reason, with_addresses=with_addresses)
     wanted = asked(**given)
     async with door.house() as house:
         await check(house, wanted)
@@ -84,12 +79,9 @@ async def export(
                     rows = await write_events(
                         house, write, format_, wanted, with_addresses=with_addresses
                     )
-            said = {
-                "format": format_,
-                "filter": described(wanted),
-                "addresses": with_addresses,
-                "encrypted": encrypt_to is not None,
-            }
+            said = outfile.said(
+                format_, wanted, encrypted=encrypt_to is not None, with_addresses=with_addresses
+            )
             await outfile.record(house, file, "consent", rows, reason, said)
             file.publish()
     door.complain(f"Exported {rows} events.")
@@ -102,11 +94,7 @@ def asked(
     since: datetime | None,
     until: datetime | None,
 ) -> Filter:
-    return Filter(newsletter, type_, notice, as_utc(since), as_utc(until))
-
-
-def as_utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+    return Filter(newsletter, type_, notice, door.as_utc(since), door.as_utc(until))
 
 
 async def check(house: House, wanted: Filter) -> None:
@@ -115,13 +103,6 @@ async def check(house: House, wanted: Filter) -> None:
         await newsletters.find(house.conn, wanted.newsletter)
     if wanted.notice is not None:
         await notices.find(house.conn, wanted.notice)
-
-
-def described(wanted: Filter) -> dict[str, object]:
-    return {
-        name: consent.timestamp(value) if isinstance(value, datetime) else value
-        for name, value in asdict(wanted).items()
-    }
 
 
 async def write_events(
@@ -134,13 +115,13 @@ async def write_events(
 ) -> int:
     """The header (JSON Lines has none), then a line an event; how many."""
     rows = 0
-    write(exports.header(format_, with_addresses=with_addresses))
+    write(exports.header(format_, exports.COLUMNS, with_addresses=with_addresses))
     with door.counting("events") as count:
         async for event, subject, sealed in consent.stream(house.conn, house.vault, wanted):
             email = None
             if with_addresses:
                 email = subscribers.open_address(subject, sealed).given if sealed else ""
-            write(exports.line(format_, event, email))
+            write(exports.line(format_, exports.event(event), email))
             rows += 1
             count(rows)
     return rows

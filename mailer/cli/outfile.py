@@ -12,16 +12,20 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 import pyrage  # type: ignore[import-untyped]  # it comes without types
 
-from mailer import consent, subjects
+from mailer import consent, exports, subjects
 from mailer.cli import door
 from mailer.cli.door import House
+from mailer.consent import Filter
 from mailer.errors import Invalid, Refusal
+from mailer.exports import Format
+from mailer.subscriptions import Wanted
 
 PIECE_BYTES = 1 << 16
 
@@ -61,11 +65,17 @@ class Outfile:
     @contextmanager
     def writing(self) -> Iterator[Callable[[str], object]]:
         """Takes text; when it ends, all of it is in the file."""
+        with self.writing_bytes() as write:
+            yield lambda text: write(text.encode())
+
+    @contextmanager
+    def writing_bytes(self) -> Iterator[Callable[[bytes], object]]:
+        """Takes bytes; when it ends, all of them are in the file."""
         if self.recipients:
             with self.encrypting() as pipe:
-                yield lambda text: pipe.write(text.encode())
+                yield pipe.write
         else:
-            yield lambda text: self.write(text.encode())
+            yield self.write
         with self.sayable():
             self.file.flush()
             os.fsync(self.file.fileno())
@@ -143,6 +153,24 @@ def reader(recipient: str) -> pyrage.x25519.Recipient:
             "--encrypt-to takes the public key of age: age1 and 58 letters and digits.",
             field="encrypt-to",
         ) from None
+
+
+def need_reason(reason: str, *, with_addresses: bool) -> None:
+    """Raises Invalid."""
+    if with_addresses and not reason.strip():
+        raise Invalid("Say with --reason why the addresses are needed.", field="reason")
+
+
+def said(
+    format_: Format, wanted: Filter | Wanted, *, encrypted: bool, with_addresses: bool
+) -> Mapping[str, object]:
+    """Of an export, what goes on record beside what, how much and why."""
+    return {
+        "format": format_,
+        "filter": exports.described(asdict(wanted)),
+        "addresses": with_addresses,
+        "encrypted": encrypted,
+    }
 
 
 async def record(

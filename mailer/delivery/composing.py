@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from mailer import (
     consent,
@@ -37,6 +38,14 @@ MOULDS_MOST = 200
 
 
 @dataclass(frozen=True)
+class Came:
+    """How somebody came to be asked: from the page of a form, or brought over from a list."""
+
+    origin: str | None
+    imported: bool
+
+
+@dataclass(frozen=True)
 class Compiled:
     """A mail as it is for all who get the same words; `purposes`: of the tokens it needs."""
 
@@ -44,8 +53,7 @@ class Compiled:
     purposes: Sequence[Purpose]
 
 
-@dataclass(frozen=True)
-class Ready:
+class Ready(NamedTuple):
     """A mail composed as far as it is the same for all, and the person it goes to.
 
     `recipient`: their address on the wire; `hash`: by which it may be suppressed; `provider`: the
@@ -54,12 +62,11 @@ class Ready:
 
     mail: Mail
     subject: Subject
-    to: Address
     recipient: str
     hash: bytes
     provider: str | None
     compiled: Compiled
-    tokens: Mapping[Purpose, Token] = field(default_factory=dict)
+    tokens: Mapping[Purpose, Token]
 
 
 @dataclass
@@ -102,7 +109,6 @@ class Composer:
         return Ready(
             mail,
             subject,
-            to,
             f"{to.given.rpartition('@')[0]}@{to.domain}",
             self.keys.suppression(to.normal),
             providers.of(to.domain),
@@ -112,16 +118,16 @@ class Composer:
 
     async def compose(self, conn: Connection, mail: Claimed, subject: Subject) -> Compiled:
         """The mail as it is for all who get the same words, compiled once."""
-        origin = await self.origin(conn, subject) if mail.kind == "confirm" else None
+        came = await self.came(conn, subject) if mail.kind == "confirm" else None
         asked = await renewals.last_asked(conn, mail.subscription) if mail.kind == "renew" else None
         words = (asked.notice, asked.answer_by) if asked else mail.notice
         shown = mail.edition or words  # an edition reads the same under every notice
-        key = (mail.kind, shown, mail.newsletter, mail.language, origin)
+        key = (mail.kind, shown, mail.newsletter, mail.language, came)
         if key not in self.moulds:
             if len(self.moulds) >= MOULDS_MOST:
                 self.moulds.clear()
             newsletter = await newsletters.get(conn, mail.newsletter)
-            letter = await self.write(conn, mail, newsletter, origin, asked)
+            letter = await self.write(conn, mail, newsletter, came, asked)
             made = self.compiled(letter)
             bounces: list[Purpose] = ["bounce"] if self.settings.bounce_domain else []
             self.moulds[key] = Compiled(made.mould, [*bounces, *made.purposes])
@@ -137,7 +143,7 @@ class Composer:
         conn: Connection,
         mail: Claimed,
         newsletter: Newsletter,
-        origin: str | None,
+        came: Came | None,
         asked: Asked | None,
     ) -> Letter:
         if mail.edition is not None:
@@ -152,13 +158,17 @@ class Composer:
         notice = await notices.find(conn, asked.notice if asked else mail.notice)
         if asked is not None:
             return letters.renew(self.settings, newsletter, notice, language, asked.answer_by)
-        return letters.confirm(self.settings, newsletter, notice, language, origin)
+        assert came is not None, "what is left is a confirmation"
+        return letters.confirm(
+            self.settings, newsletter, notice, language, came.origin, imported=came.imported
+        )
 
-    async def origin(self, conn: Connection, subject: Subject) -> str | None:
-        """The page that the request came from, as its consent event tells."""
+    async def came(self, conn: Connection, subject: Subject) -> Came:
+        """As the consent event of the latest request tells."""
         events = await consent.of(conn, subject)
         asked = [e.content for e in events if e.content["type"] == "subscription.requested"]
-        return next((e["evidence"].get("origin") for e in reversed(asked)), None)
+        evidence = asked[-1]["evidence"] if asked else {}
+        return Came(evidence.get("origin"), evidence.get("channel") == "import")
 
     def cast(self, ready: Ready) -> tuple[bytes, str]:
         """The mail, and its envelope's sender."""

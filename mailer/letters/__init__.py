@@ -130,9 +130,16 @@ class Story:
 
 
 def confirm(
-    settings: Settings, newsletter: Newsletter, notice: Notice, language: str, origin: str | None
+    settings: Settings,
+    newsletter: Newsletter,
+    notice: Notice,
+    language: str,
+    origin: str | None,
+    *,
+    imported: bool = False,
 ) -> Letter:
-    """Asks whether it was them; the only mail before a consent."""
+    """Asks whether it was them, or, of somebody on another list, whether they wish to come along;
+    the only mail before a consent."""
     return composed(
         "confirm",
         settings,
@@ -142,6 +149,7 @@ def confirm(
         notice=notice,
         notice_url=f"{settings.base_url}/notice/{notice.id}",
         host=host(origin),
+        imported=imported,
         hours=settings.confirm_hours,
     )
 
@@ -232,7 +240,7 @@ def edition(settings: Settings, newsletter: Newsletter, digest: Digest, edition:
 
 def to_staff(letter: str, settings: Settings, language: str, **values: object) -> Letter:
     """To one of those who run the service. `desk`: where their pages are."""
-    desk = f"{settings.base_url}/staff/"
+    desk = f"{settings.base_url}/staff"
     return composed(
         letter, settings, settings.domain, language, single(language), desk=desk, **values
     )

@@ -82,6 +82,7 @@ def every(settings: Settings, language: str) -> Iterator[Letter]:
     )  # fmt: skip
     for origin in ("https://example.org", None):
         yield letters.confirm(settings, about, notice(language), language, origin)
+    yield letters.confirm(settings, about, notice(language), language, None, imported=True)
     yield letters.already(settings, about, language)
     yield letters.address(settings, about, language)
     yield letters.renew(settings, about, notice(language), language, AT)

@@ -26,6 +26,10 @@ FACTS = (
     "message_id",
     "reason",
     "answer_by",
+    "agreed_at",
+    "agreed_how",
+    "agreed_words",
+    "agreed_source",
 )
 """What of the evidence is shown in words; all of it is in the download."""
 
@@ -87,6 +91,8 @@ def unknown(request: web.Request) -> web.Response:
 def entry(record: Record, event: Event) -> Entry:
     content = event.content
     evidence = content["evidence"]
+    earlier = {f"agreed_{name}": said for name, said in evidence.get("agreed", {}).items()}
+    told = {**evidence, **earlier}
     return Entry(
         content["seq"],
         content["type"],
@@ -96,7 +102,7 @@ def entry(record: Record, event: Event) -> Entry:
         evidence.get("channel"),
         evidence.get("to", {}).get("restricted"),
         record.notices[content["notice"]["id"]] if content["notice"] else None,
-        {name: str(evidence[name]) for name in FACTS if evidence.get(name)},
+        {name: str(told[name]) for name in FACTS if told.get(name)},
         event.commitment.hex(),
     )
 

@@ -1,0 +1,132 @@
+"""People imported a second, and the memory it takes; beside a bare COPY of as many rows.
+
+    python -m bench.imports [--rows 1000000] [--taken 2000]
+
+`mailer subscribers import` reads, checks and seals a CSV file of that many people, with the
+evidence of their consent, and stages them; COPY writes rows of the same size, sealed already, into
+a table like that one. `ratio`: the rows a second of both, in the same run. `peak_mb`: the command's
+whole process (resident, at its most), for a tenth of the rows and for all of them. `taken`: how
+many of them a second become confirmed subscriptions, in one worker's steps.
+"""
+
+import argparse
+import asyncio
+import csv
+import os
+import secrets
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+from bench import place
+from bench.place import Place
+from mailer import imports
+from mailer.worker import ADMIT_AT_ONCE
+
+HOURS = 72
+PAYLOAD = secrets.token_bytes(600)
+"""About as long as a sealed line with evidence."""
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.imports", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--taken", type=int, default=2_000)
+    given = parser.parse_args()
+    async with place.place() as here:
+        with tempfile.TemporaryDirectory(prefix="mailer-imports-") as folder:
+            few = measure(here, Path(folder) / "few.csv", max(given.rows // 10, 1), 0)
+            all_ = measure(here, Path(folder) / "all.csv", given.rows, given.rows)
+        copied = await copy(here, given.rows)
+        async with here.pool.acquire() as conn:
+            machine = await place.machine(conn)
+        taken = await take(here, given.taken)
+    a_second = given.rows / all_["seconds"]
+    place.report(
+        {
+            "bench": "imports",
+            "machine": machine,
+            "rows": given.rows,
+            "file_mb": all_["file_mb"],
+            "seconds": all_["seconds"],
+            "a_second": round(a_second),
+            "copy_a_second": round(given.rows / copied),
+            "ratio": round(a_second / (given.rows / copied), 3),
+            "peak_mb": [few["peak_mb"], all_["peak_mb"]],
+            "taken_a_second": round(taken),
+        }
+    )
+
+
+def measure(here: Place, file: Path, rows: int, first: int) -> dict[str, float]:
+    place.progress(f"importing {rows} people")
+    write(file, rows, first)
+    command = place.mailer("subscribers", "import", str(file), "--newsletter", "weekly",
+                           "--documented")  # fmt: skip
+    began = time.monotonic()
+    started = subprocess.Popen(
+        command,
+        cwd=place.ROOT,
+        env={**place.bare_environ(), **here.environ},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    _, status, used = os.wait4(started.pid, 0)
+    said = started.stderr.read().decode() if started.stderr else ""
+    assert os.waitstatus_to_exitcode(status) == 0, said
+    return {
+        "seconds": round(time.monotonic() - began, 2),
+        "peak_mb": round(used.ru_maxrss / 1024, 1),
+        "file_mb": round(file.stat().st_size / 1e6, 1),
+    }
+
+
+def write(file: Path, rows: int, first: int) -> None:
+    with file.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(
+            ("email", "language", "agreed_at", "agreed_how", "agreed_words", "agreed_source")
+        )
+        writer.writerows(
+            (f"reader{n}@example.org", "en", "2024-05-31", "form on the site",
+             "https://www.example.org/newsletter/2024", "database of 2024")
+            for n in range(first, first + rows)
+        )  # fmt: skip
+
+
+async def copy(here: Place, rows: int) -> float:
+    """Seconds for a bare COPY, in transactions as large."""
+    place.progress(f"copying {rows} rows")
+    async with here.pool.acquire() as conn:
+        await conn.execute("create table bare (like import_line including all)")
+        began = time.monotonic()
+        for start in range(0, rows, 5_000):
+            await conn.copy_records_to_table("bare", records=bare(start, min(5_000, rows - start)))
+        took = time.monotonic() - began
+        await conn.execute("drop table bare")
+    return took
+
+
+def bare(first: int, rows: int) -> Iterator[tuple[object, ...]]:
+    for number in range(first, first + rows):
+        yield uuid4(), 1, number, PAYLOAD[:64], os.urandom(32), PAYLOAD
+
+
+async def take(here: Place, people: int) -> float:
+    """People a second that become subscriptions."""
+    place.progress(f"taking in {people} of them")
+    done, began = 0, time.monotonic()
+    while done < people:
+        async with here.pool.acquire() as conn, conn.transaction():
+            some = await imports.take(conn, here.vault, HOURS, ADMIT_AT_ONCE)
+        if not some:
+            break
+        done += some
+    return done / (time.monotonic() - began)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,325 @@
+"""Imports: people brought over from another list, a file at a time.
+
+    reading   the lines of a file are checked and staged, sealed, in transactions of bounded size;
+              nothing comes of it, and if it breaks off, nothing stays
+    going     workers take the people in, a few in each transaction, at the pace of the outbox
+    done      every line had its turn, once
+    stopped   by staff: who was not taken in yet is forgotten
+
+Who is brought over is asked to confirm, under the same caps as everybody who asks; or, where the
+list documents an earlier consent with its evidence, is confirmed at once, and the record says so.
+Suppressed addresses are passed over; so is whoever is subscribed, is being asked, or has left.
+"""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
+from uuid import UUID, uuid4
+
+from cryptography.exceptions import InvalidTag
+
+from mailer import (
+    address,
+    consent,
+    db,
+    newsletters,
+    notices,
+    outbox,
+    subscribers,
+    subscriptions,
+    suppressions,
+    vault,
+)
+from mailer.address import Address
+from mailer.consent import Actor
+from mailer.db import Connection
+from mailer.errors import Conflict, Unknown
+from mailer.imports.checking import Agreed, Person, Terms, check
+from mailer.imports.reading import COLUMNS, Layout, Line, Manner, Reading, Wrong
+from mailer.newsletters import Newsletter
+from mailer.subscriptions import Choice
+from mailer.vault import Vault
+
+__all__ = [
+    "COLUMNS",
+    "Agreed",
+    "Import",
+    "Layout",
+    "Line",
+    "Manner",
+    "Outlook",
+    "Person",
+    "Reading",
+    "Terms",
+    "Wrong",
+    "all_",
+    "begin",
+    "check",
+    "close",
+    "drop",
+    "forget",
+    "forget_abandoned",
+    "outlook",
+    "stage",
+    "start",
+    "stop",
+    "take",
+    "terms",
+]
+
+SQL = db.statements("imports")
+log = logging.getLogger(__name__)
+
+PLACE = "import_line.payload"
+PAYLOAD_BYTES = 512
+"""Lines take the same space, unless they hold evidence that is long."""
+
+LETTERS_WAITING = 200
+"""With so many letters waiting to go nobody more is brought over: who asks by a form meanwhile
+stands behind no more than these."""
+
+ABANDONED = timedelta(hours=24)
+
+State: TypeAlias = Literal["reading", "going", "done", "stopped"]
+Outcome: TypeAlias = Literal["asked", "confirmed", "suppressed", "known", "gone", "capped", "wrong"]
+
+
+@dataclass(frozen=True)
+class Import:
+    """One file brought over, in numbers: see the table."""
+
+    id: int
+    newsletter: str
+    state: State
+    staged: int
+    waiting: int
+    wrong: int
+    passed: int
+    repeated: int
+    suppressed: int
+    asked: int
+    confirmed: int
+    known: int
+    gone: int
+    capped: int
+    created_by: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What would come of what is staged: `fresh` people would be asked or confirmed."""
+
+    fresh: int
+    known: int
+    gone: int
+
+
+# reading
+
+
+async def terms(
+    conn: Connection, newsletter: Newsletter, language: str | None = None, *, documented: bool
+) -> Terms:
+    """What people are brought over to: the words in force, in each language that has some."""
+    found = {
+        each: await notices.current(conn, newsletter.id, each) for each in newsletter.languages
+    }
+    ready = {each: notice.id for each, notice in found.items() if notice is not None}
+    if not ready:
+        raise Conflict(
+            "The newsletter {slug} can't be subscribed to yet: it has no notice.",
+            slug=newsletter.slug,
+        )
+    return Terms(newsletter, ready, language, documented)
+
+
+async def begin(conn: Connection, on: Terms, *, by: Actor) -> int:
+    """A new import, of which nothing is staged yet: its id."""
+    id_: int = await conn.fetchval(SQL.begin, on.newsletter.id, dict(on.notices), by)
+    return id_
+
+
+async def stage(conn: Connection, keys: Vault, import_: int, people: Sequence[Person]) -> None:
+    """Keep people, sealed, until it is decided what becomes of them."""
+    wanted = await suppressions.among(conn, keys, [person.address for person in people])
+    kept = [person for person in people if person.address.normal not in wanted]
+    await conn.copy_records_to_table(
+        "import_line",
+        records=[row(keys, import_, person) for person in kept],
+        columns=("id", "import", "number", "dek", "lookup", "payload"),
+    )
+    await conn.execute(SQL.touch, import_, len(people) - len(kept))
+
+
+def row(keys: Vault, import_: int, person: Person) -> tuple[object, ...]:
+    subject = keys.new_subject(uuid4())
+    sealed = vault.seal(subject, PLACE, payload(person))
+    lookup = keys.lookup(person.address.normal)
+    return subject.id, import_, person.number, keys.wrap(subject), lookup, sealed
+
+
+def payload(person: Person) -> bytes:
+    said = person.agreed and {**vars(person.agreed), "at": consent.timestamp(person.agreed.at)}
+    text = json.dumps([person.address.given, person.language, person.cadence, said]).encode()
+    return text.ljust(PAYLOAD_BYTES)
+
+
+async def close(
+    conn: Connection, import_: int, sha256: bytes, *, wrong: int = 0, passed: int = 0
+) -> None:
+    """The file is at its end: who is in it more than once counts by the first line."""
+    await conn.execute(SQL.drop_repeated, import_)
+    await conn.execute(SQL.close, import_, sha256, wrong, passed)
+
+
+async def outlook(conn: Connection, import_: int) -> Outlook:
+    found = await db.first(conn, Outlook, SQL.outlook, import_)
+    assert found is not None, "it counts"
+    return found
+
+
+async def start(conn: Connection, import_: int, *, again: bool = False) -> None:
+    """From here on it goes by itself. Raises Conflict if the same file went before, since whoever
+    did not answer then is not to be asked a second time; `again`: nevertheless."""
+    before = await conn.fetchval(SQL.went_before, import_)
+    if before is not None and not again:
+        raise Conflict(
+            "This very file was imported on {date} already, and who did not answer is not asked "
+            "twice.",
+            date=f"{before:%Y-%m-%d}",
+        )
+    if not await conn.fetchval(SQL.start, import_):
+        raise gone_by(await find(conn, import_))
+    await outbox.wake(conn, "import")
+
+
+async def stop(conn: Connection, import_: int) -> int:
+    """Take in nobody more: how many are forgotten. Raises Unknown or Conflict."""
+    if not await conn.fetchval(SQL.stop, import_):
+        raise gone_by(await find(conn, import_))
+    forgotten: int = await conn.fetchval(SQL.drop_all, import_)
+    return forgotten
+
+
+async def drop(conn: Connection, import_: int) -> None:
+    """It was only looked at, or broke off: nothing of it stays."""
+    await conn.execute(SQL.drop, import_)
+
+
+def gone_by(found: Import) -> Conflict:
+    return Conflict("Import {id} is {state} already.", id=found.id, state=found.state)
+
+
+async def find(conn: Connection, import_: int) -> Import:
+    for found in await all_(conn):
+        if found.id == import_:
+            return found
+    raise Unknown("There is no import {id}.", field="import", id=import_)
+
+
+async def all_(conn: Connection) -> list[Import]:
+    """Newest first."""
+    return await db.fetch(conn, Import, SQL.all)
+
+
+async def forget(conn: Connection, keys: Vault, reached: Address) -> None:
+    """Whoever is erased is not brought over either, by what waits."""
+    await conn.execute(SQL.forget, keys.lookup(reached.normal))
+
+
+async def forget_abandoned(conn: Connection) -> None:
+    """What broke off while it was read, or was never started, leaves nothing behind."""
+    await conn.execute(SQL.forget_abandoned, ABANDONED)
+
+
+# going
+
+
+@dataclass(frozen=True)
+class Going:
+    """The import that is being taken in."""
+
+    id: int
+    newsletter: int
+    notices: dict[str, str]
+    sha256: bytes
+    created_by: str
+    started_at: datetime
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A person who waits; `dek` wrapped, `payload` sealed."""
+
+    id: UUID
+    number: int
+    dek: bytes
+    payload: bytes
+
+
+async def take(conn: Connection, keys: Vault, confirm_hours: int, limit: int) -> int:
+    """Take in up to `limit` people of an import, unless many letters wait; how many it was."""
+    if await conn.fetchval(SQL.crowded, LETTERS_WAITING):
+        return 0
+    going = await db.first(conn, Going, SQL.going)
+    if going is None:
+        return 0
+    newsletter = await newsletters.get(conn, going.newsletter)
+    # In the order of the index, as `subscriptions.admit`: nobody waits for each other in a ring.
+    rows = await db.fetch(conn, Staged, SQL.take, going.id, limit)
+    came: Counter[Outcome] = Counter()
+    for each in rows:
+        came[await admit(conn, keys, going, newsletter, each, confirm_hours)] += 1
+    await conn.execute(
+        SQL.count, going.id, came["asked"], came["confirmed"], came["suppressed"], came["known"],
+        came["gone"], came["capped"], came["wrong"],
+    )  # fmt: skip
+    if len(rows) < limit:
+        await conn.execute(SQL.finish, going.id)
+    return len(rows)
+
+
+async def admit(
+    conn: Connection,
+    keys: Vault,
+    going: Going,
+    newsletter: Newsletter,
+    staged: Staged,
+    confirm_hours: int,
+) -> Outcome:
+    subject = keys.unwrap(staged.id, staged.dek)
+    try:
+        given, language, cadence, agreed = json.loads(vault.unseal(subject, PLACE, staged.payload))
+    except InvalidTag:
+        log.error("line %d of import %d was changed in the database and is dropped",
+                  staged.number, going.id)  # fmt: skip
+        return "wrong"
+    reached = address.parse(given)
+    if await suppressions.reason(conn, keys, reached) is not None:
+        return "suppressed"
+    subscriber = await subscribers.keep(conn, keys, subject, reached, language)
+    standing = await subscriptions.standing(conn, subscriber.id, newsletter.id)
+    if standing is not None or subscriber.restricted_at is not None:
+        return "gone" if standing == "left" else "known"
+    evidence = {
+        "channel": "import",
+        "file_sha256": going.sha256.hex(),
+        "line": staged.number,
+        "received": consent.timestamp(going.started_at),
+    }
+    notice = await notices.find(conn, going.notices[language])
+    choice = Choice(newsletter, notice, language, cadence, evidence, going.created_by)
+    if agreed is not None:
+        earlier = replace(choice, evidence={**evidence, "agreed": agreed})
+        vouched = await subscriptions.vouch(conn, keys, subscriber, earlier, confirm_hours)
+        return "confirmed" if vouched else "known"
+    await subscriptions.ask(conn, keys, subscriber, choice, confirm_hours)
+    asked = await subscriptions.standing(conn, subscriber.id, newsletter.id)
+    return "asked" if asked == "pending" else "capped"

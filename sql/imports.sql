@@ -1,0 +1,101 @@
+-- name: begin
+insert into import (newsletter, notices, created_by) values ($1, $2, $3) returning id;
+
+-- name: touch
+update import set touched_at = now(), suppressed = suppressed + $2 where id = $1;
+
+-- name: drop_repeated
+with ranked as (
+    select id, row_number() over (partition by lookup order by number) as place
+    from import_line
+    where import = $1
+), gone as (
+    delete from import_line l using ranked r where l.id = r.id and r.place > 1 returning 1
+)
+update import set repeated = (select count(*) from gone) where id = $1;
+
+-- name: close
+update import
+set sha256 = $2, wrong = $3, passed = $4, touched_at = now(),
+    staged = (select count(*) from import_line where import = $1)
+where id = $1 and state = 'reading';
+
+-- name: outlook -> mailer.imports.Outlook
+select count(*) filter (where s.state is null and p.restricted_at is null) as fresh,
+       count(*) filter (where s.state in ('pending', 'confirmed')
+                        or (s.state is null and p.restricted_at is not null)) as known,
+       count(*) filter (where s.state = 'left') as gone
+from import_line l
+join import i on i.id = l.import
+left join subscriber p on p.lookup = l.lookup
+left join subscription s on s.subscriber = p.id and s.newsletter = i.newsletter
+where l.import = $1;
+
+-- name: went_before
+select max(o.started_at)
+from import o
+join import i on i.newsletter = o.newsletter and i.sha256 = o.sha256
+where i.id = $1 and o.id <> i.id and o.started_at is not null;
+
+-- name: start
+update import set state = 'going', started_at = now()
+where id = $1 and state = 'reading' and sha256 is not null
+returning true;
+
+-- name: stop
+update import set state = 'stopped', finished_at = now()
+where id = $1 and state in ('reading', 'going')
+returning true;
+
+-- name: drop
+delete from import where id = $1 and state = 'reading';
+
+-- name: drop_all
+with gone as (delete from import_line where import = $1 returning 1)
+select count(*) from gone;
+
+-- name: all -> mailer.imports.Import
+select i.id, n.slug as newsletter, i.state, i.staged,
+       (select count(*) from import_line l where l.import = i.id) as waiting,
+       i.wrong, i.passed, i.repeated, i.suppressed, i.asked, i.confirmed, i.known, i.gone, i.capped,
+       i.created_by, i.created_at, i.started_at, i.finished_at
+from import i
+join newsletter n on n.id = i.newsletter
+order by i.id desc;
+
+-- name: forget
+delete from import_line where lookup = $1;
+
+-- name: forget_abandoned
+delete from import where state = 'reading' and touched_at < now() - $1::interval;
+
+-- name: crowded
+select count(*) >= $1::integer
+from (select from batch where worker is null and digest is null limit $1::integer) waiting;
+
+-- name: going -> mailer.imports.Going
+-- One worker at a time takes one in, so that the last to take finds no line that another has yet.
+select id, newsletter, notices, sha256, created_by, started_at
+from import
+where state = 'going'
+order by id
+limit 1
+for update skip locked;
+
+-- name: take -> mailer.imports.Staged
+with taken as (
+    delete from import_line
+    where id in (select id from import_line where import = $1 order by lookup limit $2)
+    returning id, number, dek, payload, lookup
+)
+select id, number, dek, payload from taken order by lookup;
+
+-- name: count
+update import
+set asked = asked + $2, confirmed = confirmed + $3, suppressed = suppressed + $4,
+    known = known + $5, gone = gone + $6, capped = capped + $7, wrong = wrong + $8,
+    touched_at = now()
+where id = $1;
+
+-- name: finish
+update import set state = 'done', finished_at = now() where id = $1;
