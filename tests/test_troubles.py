@@ -1,6 +1,7 @@
 """Troubles: what staff should look at, who is told of it, and how seldom."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -136,9 +137,8 @@ async def test_complaints_are_trouble_at_one_in_a_thousand_and_more_so_at_three(
         "values ($1, 1, 'weekly', 'x') returning id",
         desk.weekly.newsletter.id,
     )
-    tallies = [("sent", 1000), ("complaint", complaints)]
-    for what, count in tallies:
-        await health.add(desk.conn, [health.Tally(digest, "gmail", what)] * count)
+    sent, complained = (health.Tally(digest, "gmail", what) for what in ("sent", "complaint"))
+    await health.add(desk.conn, Counter({sent: 1000, complained: complaints}))
     await bounces.watch(desk.conn, desk.keys)
     assert sorted(await desk.kinds()) == sorted(kinds)
     await desk.hire(ERIKA)
