@@ -27,7 +27,8 @@ where s.state = 'pending' and p.restricted_at is null;
 -- name: unconfirmed -> mailer.subscriptions.rows.Subscription
 select s.id, s.subscriber, s.newsletter, s.state, s.language, s.cadence, s.notice, s.handle,
        s.asked_at, s.mailed_at, s.unanswered, s.expires_at, true as expired, s.confirmed_at,
-       s.left_at, s.paused_until
+       s.left_at, s.told_why,
+       case when s.paused_until > now() then s.paused_until end as paused_until
 from subscription s
 join subscriber p on p.id = s.subscriber
 where s.state = 'pending' and s.expires_at <= now() and p.restricted_at is null
