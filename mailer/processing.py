@@ -11,7 +11,7 @@ from datetime import datetime
 from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit
 
-from mailer import db, newsletters, notices, render, retention
+from mailer import db, newsletters, notices, render, retention, subscriptions
 from mailer.config import Settings, Smtp
 from mailer.db import Connection
 from mailer.newsletters import Newsletter
@@ -32,6 +32,7 @@ DATA = (
     "Chosen newsletters, language and cadence",
     "The record of consent: what was asked, shown, agreed to, changed and withdrawn, and when",
     "Delivery: which mail is waiting, sent or refused, and the mail server's reply without address",
+    "Bounces and complaints: which mail, why, what was done; the report, sealed, addresses masked",
     "Staff: e-mail address, role, a hash of the password, what they looked at and exported",
 )
 ALWAYS = (
@@ -156,7 +157,15 @@ def terms(settings: Settings) -> list[Term]:
         ),
         Term("On the person's demand", "erased at once"),
         Term("Settled mails", f"{retention.DELIVERY_DAYS} days; totals of each issue stay"),
+        Term(
+            "Bounces and complaints",
+            f"{retention.BOUNCE_DAYS} days; what was reported, {retention.REPORT_DAYS} days",
+        ),
         Term("Counts against abuse", "one day"),
+        Term(
+            "How often an address was asked in vain",
+            f"{subscriptions.IN_VAIN.days} days; a keyed hash, no address",
+        ),
         Term("“Never write to me again”, if chosen", "until taken back; a keyed hash, no address"),
         Term("Positions in the consent log", "for ever; after an erasure they say nothing"),
     ]

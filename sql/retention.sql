@@ -24,7 +24,7 @@ from subscription s
 join subscriber p on p.id = s.subscriber
 where s.state = 'pending' and p.restricted_at is null;
 
--- name: unconfirmed -> mailer.subscriptions.Subscription
+-- name: unconfirmed -> mailer.subscriptions.rows.Subscription
 select s.id, s.subscriber, s.newsletter, s.state, s.language, s.cadence, s.notice, s.handle,
        s.asked_at, s.mailed_at, s.unanswered, s.expires_at, true as expired, s.confirmed_at,
        s.left_at, s.told_why,
@@ -96,9 +96,102 @@ select count(*) = (select count(*) from subscription where subscriber = $1)
        and coalesce(bool_and(state = 'left' and left_at <= now() - $2::interval), false)
 from locked;
 
+-- name: in_vain_due -> mailer.retention.Due
+select count(*) filter (where latest <= now() - $1::interval) as due,
+       count(*) filter (where latest > now() - $1::interval) as later,
+       min(latest) filter (where latest > now() - $1::interval) + $1::interval as next
+from asked_in_vain;
+
+-- name: forget_in_vain
+with gone as (
+    delete from asked_in_vain
+    where (hash, newsletter) in (
+        select hash, newsletter from asked_in_vain where latest <= now() - $1::interval
+        limit $2
+        for update skip locked
+    )
+    returning 1
+)
+select count(*) from gone;
+
+-- name: forget_spent
+-- A puzzle that has expired can't be shown again.
+delete from spent where expires_at < now();
+
 -- name: counts_due -> mailer.retention.Due
 select count(*) filter (where window_start < now() - interval '1 day') as due,
        count(*) filter (where window_start >= now() - interval '1 day') as later,
        min(window_start) filter (where window_start >= now() - interval '1 day')
            + interval '1 day' as next
 from hit;
+
+-- name: reports_due -> mailer.retention.Due
+select count(*) filter (where b.created_at <= now() - $1::interval) as due,
+       count(*) filter (where b.created_at > now() - $1::interval) as later,
+       min(b.created_at) filter (where b.created_at > now() - $1::interval) + $1::interval as next
+from bounce b
+join subscription s on s.id = b.subscription
+join subscriber p on p.id = s.subscriber
+where b.report is not null and p.restricted_at is null;
+
+-- name: forget_reports
+-- Of what came back, the words that were said.
+with old as (
+    select b.id
+    from bounce b
+    join subscription s on s.id = b.subscription
+    join subscriber p on p.id = s.subscriber
+    where b.report is not null and b.created_at <= now() - $1::interval and p.restricted_at is null
+    limit $2
+    for update of b skip locked
+), gone as (
+    update bounce set report = null where id in (select id from old) returning 1
+)
+select count(*) from gone;
+
+-- name: bounces_due -> mailer.retention.Due
+select count(*) filter (where b.created_at <= now() - $1::interval) as due,
+       count(*) filter (where b.created_at > now() - $1::interval) as later,
+       min(b.created_at) filter (where b.created_at > now() - $1::interval) + $1::interval as next
+from bounce b
+join subscription s on s.id = b.subscription
+join subscriber p on p.id = s.subscriber
+where p.restricted_at is null;
+
+-- name: forget_bounces
+with old as (
+    select b.id
+    from bounce b
+    join subscription s on s.id = b.subscription
+    join subscriber p on p.id = s.subscriber
+    where b.created_at <= now() - $1::interval and p.restricted_at is null
+    limit $2
+    for update of b skip locked
+), gone as (
+    delete from bounce where id in (select id from old) returning 1
+)
+select count(*) from gone;
+
+-- name: told_due -> mailer.retention.Due
+select count(*) filter (where at <= now() - $1::interval) as due,
+       count(*) filter (where at > now() - $1::interval) as later,
+       min(at) filter (where at > now() - $1::interval) + $1::interval as next
+from told;
+
+-- name: forget_told
+with gone as (
+    delete from told where fingerprint in (
+        select fingerprint from told where at <= now() - $1::interval limit $2
+        for update skip locked
+    )
+    returning 1
+)
+select count(*) from gone;
+
+-- name: forget_strays
+-- Numbers by day and kind, of nobody.
+delete from stray where day < current_date - $1::interval;
+
+-- name: forget_probes
+-- Mails to the bounce domain, of nobody.
+delete from probe where sent_at < now() - interval '1 day';

@@ -12,6 +12,7 @@ from mailer import (
     newsletters,
     notices,
     people,
+    retention,
     subjects,
     subscribers,
     subscriptions,
@@ -20,6 +21,7 @@ from mailer import (
 from mailer.consent import SUBJECT
 from mailer.db import Connection, Pool
 from mailer.errors import Invalid, Unknown
+from mailer.retention import Terms
 from mailer.subscriptions import MAILED_MOST, UNANSWERED_MOST, Wish
 from mailer.vault import Vault
 from tests import site, world
@@ -152,6 +154,88 @@ async def test_one_address_gets_one_confirmation_a_day_and_three_without_an_answ
         await age(conn, 25)
         await world.ask(conn, vault, weekly.wish(ANNA))
     assert await mails(conn) == ["confirm"] * UNANSWERED_MOST
+
+
+async def forgotten(conn: Connection, vault: Vault) -> None:
+    """Nobody answered in time."""
+    await conn.execute("update subscription set expires_at = now() - interval '1 second'")
+    await retention.sweep(conn, vault, Terms(timedelta(hours=HOURS), timedelta(days=30)))
+    await conn.execute("delete from outbox")
+
+
+async def test_whoever_is_forgotten_in_between_is_asked_no_more_often(
+    conn: Connection, vault: Vault
+) -> None:
+    weekly = await world.make(conn, vault)
+    asked = 0
+    for _ in range(UNANSWERED_MOST + 2):
+        await world.ask(conn, vault, weekly.wish(ANNA))
+        asked += len(await mails(conn))
+        await forgotten(conn, vault)
+        assert await conn.fetchval("select count(*) from subscriber") == 0
+        assert await conn.fetchval("select count(*) from subject where seq = 0") <= 1
+        await conn.execute("update asked_in_vain set latest = latest - interval '25 hours'")
+    assert asked == UNANSWERED_MOST
+    assert "anna" not in str(await conn.fetch("select * from asked_in_vain"))
+    await conn.execute("update asked_in_vain set latest = now() - interval '366 days'")
+    await world.ask(conn, vault, weekly.wish(ANNA))
+    assert await mails(conn) == ["confirm"]
+
+
+async def test_who_said_it_was_not_them_can_be_asked_tomorrow_but_not_for_ever(
+    conn: Connection, vault: Vault
+) -> None:
+    weekly = await world.make(conn, vault)
+    asked = 0
+    for day in range(UNANSWERED_MOST + 2):
+        for _ in range(2):
+            await world.ask(conn, vault, weekly.wish(ANNA))
+        waiting = await mails(conn)
+        asked += len(waiting)
+        if waiting:
+            token = await world.link(conn, vault, ANNA, "refuse")
+            assert await subscriptions.refuse(conn, vault, token, never_again=False)
+        assert asked == min(day + 1, UNANSWERED_MOST)
+        await conn.execute("update asked_in_vain set latest = latest - interval '25 hours'")
+
+
+async def test_an_answer_begins_the_caps_anew(conn: Connection, vault: Vault) -> None:
+    weekly = await world.make(conn, vault)
+    await world.ask(conn, vault, weekly.wish(ANNA))
+    await forgotten(conn, vault)
+    await conn.execute("update asked_in_vain set latest = latest - interval '25 hours'")
+    await world.confirmed(conn, vault, weekly.wish(ANNA))
+    assert await conn.fetchval("select count(*) from asked_in_vain") == 0
+
+
+async def test_someone_confirmed_is_told_so_three_times_at_most_until_they_leave(
+    conn: Connection, vault: Vault
+) -> None:
+    weekly = await world.make(conn, vault)
+    await world.confirmed(conn, vault, weekly.wish(ANNA))
+    for _ in range(UNANSWERED_MOST + 2):
+        await world.ask(conn, vault, weekly.wish(ANNA))
+        await age(conn, 25)
+    assert await mails(conn) == ["confirm"] + ["already"] * UNANSWERED_MOST
+    await subscriptions.leave(conn, vault, await world.link(conn, vault, ANNA, "leave"), "page")
+    await world.ask(conn, vault, weekly.wish(ANNA))
+    assert (await mails(conn))[-1] == "confirm"
+
+
+async def test_the_cap_over_all_newsletters_is_for_everything_that_a_form_can_send(
+    conn: Connection, vault: Vault
+) -> None:
+    worlds = [await world.make(conn, vault, f"series-{n}") for n in range(MAILED_MOST + 2)]
+    for each in worlds:
+        await world.ask(conn, vault, each.wish(ANNA))
+        await conn.execute(
+            """update subscription set state = 'confirmed', confirmed_at = now(),
+                   mailed_at = null, unanswered = 0"""
+        )
+    before = len(await mails(conn))
+    for each in worlds:
+        await world.ask(conn, vault, each.wish(ANNA))
+    assert len(await mails(conn)) == before + MAILED_MOST
 
 
 async def test_one_address_gets_few_confirmations_over_all_newsletters(

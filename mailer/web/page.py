@@ -56,6 +56,12 @@ FRAMED = {
     "Content-Security-Policy": POLICY.format(frames="'none'", ancestors="*"),
     "Referrer-Policy": "same-origin",
 }
+SCRIPTED = {
+    **FRAMED,
+    "Content-Security-Policy": FRAMED["Content-Security-Policy"] + "; script-src 'self'",
+}
+"""A form with a puzzle: the script that solves it is ours."""
+
 PUBLIC = {"Cache-Control": SHORTLY, "X-Robots-Tag": "all"}
 FRAMING = {"Content-Security-Policy": POLICY.format(frames="'self'", ancestors="'none'")}
 
@@ -320,11 +326,13 @@ async def file(request: web.Request) -> web.Response:
 
 
 async def embed(request: web.Request) -> web.Response:
-    """GET /embed.js: for other sites' pages, so under an address that stays."""
+    """GET /embed.js: for other sites' pages, so under an address that stays; whole, for a policy of
+    theirs may forbid a script to load another."""
     found = files()["embed.js"]
+    body = files()["puzzle.js"].body + b"\n" + found.body
     headers = {
         "Cache-Control": SHORTLY,
         "Cross-Origin-Resource-Policy": "cross-origin",
         "X-Robots-Tag": "all",
     }
-    return web.Response(body=found.body, content_type=found.type, charset="utf-8", headers=headers)
+    return web.Response(body=body, content_type=found.type, charset="utf-8", headers=headers)
