@@ -11,7 +11,7 @@ from datetime import datetime
 from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit
 
-from mailer import db, newsletters, notices, render, retention
+from mailer import db, newsletters, notices, render, retention, subscriptions
 from mailer.config import Settings, Smtp
 from mailer.db import Connection
 from mailer.newsletters import Newsletter
@@ -162,6 +162,10 @@ def terms(settings: Settings) -> list[Term]:
             f"{retention.BOUNCE_DAYS} days; what was reported, {retention.REPORT_DAYS} days",
         ),
         Term("Counts against abuse", "one day"),
+        Term(
+            "How often an address was asked in vain",
+            f"{subscriptions.IN_VAIN.days} days; a keyed hash, no address",
+        ),
         Term("“Never write to me again”, if chosen", "until taken back; a keyed hash, no address"),
         Term("Positions in the consent log", "for ever; after an erasure they say nothing"),
     ]

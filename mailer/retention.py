@@ -10,7 +10,10 @@
     reports that came back        REPORT_DAYS after: what a mail server said, addresses masked
     bounces                       BOUNCE_DAYS after: a habit of coming back shows over months
     marks of reports              with the reports: by which the same one told twice is known
-    counts of forms               a day after
+    that somebody was asked in    a year after the last asking: a keyed hash and a number
+      vain
+    counts of forms, solutions    a day after
+      of puzzles
 
 Whoever has had the use of their data restricted (Article 18) is passed over until that is lifted.
 """
@@ -73,6 +76,7 @@ async def outlook(conn: Connection, for_: Terms) -> Mapping[str, Due]:
         "reports that came back": await look(conn, SQL.reports_due, REPORTS),
         "bounces": await look(conn, SQL.bounces_due, BOUNCES),
         "marks of reports": await look(conn, SQL.told_due, REPORTS),
+        "asked in vain": await look(conn, SQL.in_vain_due, subscriptions.IN_VAIN),
         "counts of forms": await look(conn, SQL.counts_due),
     }
 
@@ -94,6 +98,7 @@ async def sweep(conn: Connection, held: Vault, for_: Terms) -> Mapping[str, int]
     await keys.bury_silent(conn)
     await conn.execute(SQL.forget_strays, BOUNCES)
     await conn.execute(SQL.forget_probes)
+    await conn.execute(SQL.forget_spent)
     gone = {
         "requests": await conn.fetchval(SQL.forget_requests, for_.confirm, ROWS),
         "unconfirmed subscriptions": await forget_unconfirmed(conn, held),
@@ -103,6 +108,7 @@ async def sweep(conn: Connection, held: Vault, for_: Terms) -> Mapping[str, int]
         "bounces": await conn.fetchval(SQL.forget_bounces, BOUNCES, ROWS),
         "reports that came back": await conn.fetchval(SQL.forget_reports, REPORTS, ROWS),
         "marks of reports": await conn.fetchval(SQL.forget_told, REPORTS, ROWS),
+        "asked in vain": await conn.fetchval(SQL.forget_in_vain, subscriptions.IN_VAIN, ROWS),
     }
     return {what: count for what, count in gone.items() if count}
 

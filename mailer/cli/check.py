@@ -11,6 +11,7 @@ from mailer import (
     db,
     dkim,
     domain,
+    floods,
     letters,
     log,
     migrate,
@@ -115,6 +116,8 @@ async def database(settings: Settings) -> AsyncIterator[tuple[str, str | None]]:
                 yield "secret key opens the vault", None
             for alarm in await health.alarms(conn):
                 yield "alarm", str(alarm)
+            for flood in await floods.on(conn):
+                yield "flood of forms", str(flood)
             yield "consent log", await log.objection(conn)
             working = await outbox.workers(conn)
             yield "workers", None if working else "none is running: start one with mailer work"
