@@ -19,6 +19,7 @@ PATIENCE = {
     "renew": timedelta(hours=48),
     "digest": timedelta(hours=48),
     "trouble": timedelta(hours=48),
+    "trial": timedelta(hours=1),
 }
 
 SLOWER = "4.7."
