@@ -84,6 +84,7 @@ LADDER = (
         "web.health",
         "web.hooks",
         "web.inbox",
+        "web.issues",
         "web.links",
         "web.log",
         "web.manage",
