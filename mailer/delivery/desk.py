@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from mailer import digests, letters, newsletters, render, troubles
+from mailer import digests, invitations, letters, newsletters, render, troubles
 from mailer.config import Settings
 from mailer.db import Connection
 from mailer.letters import Letter
@@ -58,4 +58,25 @@ async def trial(
     return Written(replace(letter, subject=subject), dict.fromkeys(SLOTS, NOBODYS))
 
 
-WRITERS: Mapping[StaffKind, Writer] = {"trouble": trouble, "trial": trial}
+def linked(kind: invitations.Purpose) -> Writer:
+    """A letter with a link to set a password behind, as long as that holds."""
+
+    async def write(
+        conn: Connection, settings: Settings, mail: ToStaff, subject: Subject
+    ) -> Written | None:
+        link = await invitations.holding(conn, mail.staff, kind)
+        if link is None:
+            return None
+        hours = invitations.HOURS[kind]
+        letter = letters.to_staff(kind, settings, mail.language, hours=hours)
+        return Written(letter, {"desk": link.token(subject)})
+
+    return write
+
+
+WRITERS: Mapping[StaffKind, Writer] = {
+    "trouble": trouble,
+    "invitation": linked("invitation"),
+    "password": linked("password"),
+    "trial": trial,
+}
