@@ -12,7 +12,6 @@ from mailer.outbox import StaffKind, ToStaff
 from mailer.tokens import PROOF_BYTES, SLOTS, Purpose, Token
 from mailer.vault import Subject
 
-
 NOBODYS = Token(0, bytes(PROOF_BYTES))
 """Opens nothing."""
 
@@ -38,9 +37,7 @@ async def trouble(
     return Written(letters.to_staff("trouble", settings, mail.language, troubles=found))
 
 
-async def trial(
-    conn: Connection, settings: Settings, mail: ToStaff, _: Subject
-) -> Written | None:
+async def trial(conn: Connection, settings: Settings, mail: ToStaff, _: Subject) -> Written | None:
     """An edition as its readers would get it, but for a word in the subject and links that lead
     nowhere."""
     asked = await digests.trial(conn, mail.staff)

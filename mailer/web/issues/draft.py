@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from mailer import digests, editions, newsletters, staff
+from mailer import digests, editions, newsletters, render, staff
 from mailer.bounces import health
 from mailer.db import Connection
 from mailer.digests import Digest, Item
+from mailer.editions import Finding
 from mailer.errors import Invalid, Misconfigured, Refusal
 from mailer.newsletters import Newsletter
 from mailer.web import desk, forms, page
@@ -53,29 +54,28 @@ async def shown(
     async with request.app[page.POOL].acquire() as conn:
         digest = await named.found(conn, request)
         newsletter = await newsletters.get(conn, digest.newsletter)
-        names = await staff.names(conn, request.app[page.VAULT])
-        known = {"digest": digest, "newsletter": newsletter, "names": names, "faults": faults}
-        if digest.state != "draft":
-            about = await going(conn, newsletter, digest)
-            return desk.answer(
-                request, who, "staff/digest_going.html", status=status, **known, **about
-            )
-        about = await drafted(conn, request, who, digest)
-    return desk.answer(
-        request, who, "staff/digest.html", status=status, typed=typed, **known, **about
-    )
+        values: dict[str, object] = {
+            "digest": digest,
+            "newsletter": newsletter,
+            "names": await staff.names(conn, request.app[page.VAULT]),
+        }
+        if digest.state == "draft":
+            template, tell = "staff/digest.html", drafted
+        else:
+            template, tell = "staff/digest_going.html", going
+        values |= await tell(conn, request, who, newsletter, digest)
+    values |= {"typed": typed, "faults": faults}
+    return desk.answer(request, who, template, status=status, headers=None, **values)
 
 
 async def drafted(
-    conn: Connection, request: web.Request, who: Who, digest: Digest
+    conn: Connection, request: web.Request, who: Who, newsletter: Newsletter, digest: Digest
 ) -> Mapping[str, object]:
     items = await digests.contents(conn, digest)
-    findings, broken = [], None
+    settings, findings, broken = request.app[page.SETTINGS], list[Finding](), None
     try:
-        newsletter, composed = await editions.compose(conn, request.app[page.SETTINGS], digest)
-        findings = await editions.findings(
-            conn, request.app[page.SETTINGS], digest, newsletter, composed
-        )
+        _, composed = await editions.compose(conn, settings, digest)
+        findings = await editions.findings(conn, settings, digest, newsletter, composed)
     except Misconfigured as error:  # a template of the operator's own
         broken = desk.refused(request, who, error)[""]
     colleagues = [a for a in await staff.all_(conn) if a.disabled_at is None]
@@ -84,6 +84,7 @@ async def drafted(
         "offers": await digests.on_offer(conn, digest, ON_OFFER),
         "findings": findings,
         "broken": broken,
+        "editions_of": [(code, render.own_name(code)) for code in newsletter.languages],
         "colleagues": [(str(a.id), a.email(request.app[page.VAULT])) for a in colleagues],
     }
 
@@ -107,10 +108,10 @@ def works(items: Sequence[Item]) -> list[Work]:
 
 
 async def going(
-    conn: Connection, newsletter: Newsletter, digest: Digest
+    conn: Connection, request: web.Request, who: Who, newsletter: Newsletter, digest: Digest
 ) -> Mapping[str, object]:
     return {
-        "status": await digests.status(conn, digest),
+        "progress": await digests.status(conn, digest),
         "fared": await health.fared(conn, newsletter.slug, digest.number),
         "editions": await digests.editions(conn, digest.id),
     }
@@ -168,9 +169,7 @@ def number(text: str) -> int:
     return int(text)
 
 
-async def move(
-    conn: Connection, digest: Digest, article: int, places: int, version: int
-) -> None:
+async def move(conn: Connection, digest: Digest, article: int, places: int, version: int) -> None:
     """Up or down by one among its like: those pinned stay first."""
     listed = works(await digests.contents(conn, digest))
     order = [work.id for work in listed]
@@ -193,7 +192,7 @@ def introduction(newsletter: Newsletter, sent: Fields) -> dict[str, str]:
                 field=field,
                 most=INTRODUCTION_CHARACTERS,
             )
-        if any(forms.is_unseen(character) for character in text if character not in "\n\t"):
+        if forms.UNSEEN.search(text.replace("\n", " ").replace("\t", " ")):
             raise Invalid(
                 "This has invisible characters in it: type it instead of pasting.", field=field
             )

@@ -22,6 +22,7 @@ STREAM_SECONDS = 55
 """Then the browser asks again: nothing is held for ever, and whoever was signed out learns it."""
 
 OVER = ("sent", "cancelled")
+GIVEN = ("when", "at", "despite", "version")
 
 
 # approving
@@ -29,7 +30,7 @@ OVER = ("sent", "cancelled")
 
 async def approve_page(request: web.Request, who: Who) -> web.StreamResponse:
     """GET /staff/digests/SLUG/NUMBER/approve: to whom it would go, and what was found in it"""
-    return await asked(request, who, {}, {}, 200)
+    return await asked(request, who, dict.fromkeys(GIVEN, ""), {}, 200)
 
 
 async def asked(
@@ -55,7 +56,7 @@ async def asked(
 async def approve(request: web.Request, who: Who) -> web.StreamResponse:
     """POST /staff/digests/SLUG/NUMBER/approve: now, or at a time."""
     sent = await forms.read(request)
-    given = {name: forms.one(sent, name) for name in ("when", "at", "despite", "version")}
+    given = {name: forms.one(sent, name) for name in GIVEN}
     settings = request.app[page.SETTINGS]
     try:
         async with request.app[page.POOL].acquire() as conn, conn.transaction():
@@ -113,7 +114,7 @@ async def cancel_page(request: web.Request, who: Who) -> web.StreamResponse:
         status = await digests.status(conn, digest)
     return desk.answer(
         request, who, "staff/digest_cancel.html", digest=digest, newsletter=newsletter,
-        status=status, faults={},
+        progress=status, faults={},
     )  # fmt: skip
 
 

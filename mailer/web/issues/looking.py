@@ -23,7 +23,7 @@ MAIL_POLICY = {
 
 
 async def preview(request: web.Request, who: Who) -> web.StreamResponse:
-    """GET /staff/digests/SLUG/NUMBER/preview: each edition, wide, on a phone, in the dark, as text"""
+    """GET /staff/digests/SLUG/NUMBER/preview: an edition wide, on a phone, in the dark, as text"""
     async with request.app[page.POOL].acquire() as conn:
         digest = await named.found(conn, request)
         newsletter = await newsletters.get(conn, digest.newsletter)

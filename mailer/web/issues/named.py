@@ -20,9 +20,7 @@ def own_path(request: web.Request) -> str:
 
 async def found(conn: Connection, request: web.Request) -> Digest:
     """Raises Unknown."""
-    return await digests.find(
-        conn, request.match_info["slug"], int(request.match_info["number"])
-    )
+    return await digests.find(conn, request.match_info["slug"], int(request.match_info["number"]))
 
 
 async def note(
