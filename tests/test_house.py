@@ -87,6 +87,7 @@ LADDER = (
         "web.health",
         "web.hooks",
         "web.inbox",
+        "web.issues",
         "web.links",
         "web.log",
         "web.manage",
