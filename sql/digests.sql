@@ -79,6 +79,18 @@ join newsletter n on n.id = d.newsletter
 where $1::text is null or n.slug = $1
 order by d.id desc;
 
+-- name: page -> mailer.digests.Digest
+select d.id, d.newsletter, d.number, d.cadence, d.state, d.introduction, d.created_by,
+       d.created_at, d.approved_by, d.approved_at, d.finished_at, d.version, d.send_at, d.issued,
+       d.despite, d.problem
+from digest d
+join newsletter n on n.id = d.newsletter
+where ($1::text is null or n.slug = $1)
+  and ($2::text is null or d.state = $2)
+  and ($3::integer is null or d.id < $3)
+order by d.id desc
+limit $4;
+
 -- name: stuck -> mailer.digests.Digest
 -- Drafts that were to go by themselves.
 select id, newsletter, number, cadence, state, introduction, created_by, created_at, approved_by,

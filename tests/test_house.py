@@ -17,6 +17,7 @@ LADDER = (
     ("config", "consent", "limits", "migrate", "outbox", "providers", "subjects", "suppressions"),
     (
         "access",
+        "answers",
         "articles",
         "exports",
         "keys",
@@ -31,6 +32,7 @@ LADDER = (
         "bounces",
         "erasures",
         "example",
+        "extracts",
         "fetch",
         "imap",
         "imports",
@@ -56,7 +58,6 @@ LADDER = (
         "receipts",
         "web.forms",
         "web.guard",
-        "web.openapi",
         "web.page",
     ),
     (

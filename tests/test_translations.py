@@ -23,7 +23,8 @@ import mailer
 from mailer import render, resources
 
 KINDS = (
-    "Invalid", "Unknown", "Conflict", "Unauthenticated", "NotAllowed", "TooMany", "Unavailable",
+    "Invalid", "Unknown", "Conflict", "Changed", "Unseen", "Unauthenticated", "NotAllowed",
+    "TooMany", "Unavailable",
 )  # fmt: skip
 SPOKEN_BY_CALLS = ("translate", "_")
 SPOKEN_BY_CHECKS = ("refused", "warning", "note")

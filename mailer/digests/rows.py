@@ -108,6 +108,14 @@ async def stuck(conn: Connection) -> list[Digest]:
     return await db.fetch(conn, Digest, SQL.stuck)
 
 
+async def page(
+    conn: Connection, slug: str | None, state: State | None, before: int | None, most: int
+) -> list[Digest]:
+    """Up to `most`, newest first, older than the one with that id; of one newsletter or of all, in
+    one state or in any."""
+    return await db.fetch(conn, Digest, SQL.page, slug, state, before, most)
+
+
 async def sent(conn: Connection, newsletter: int, most: int) -> list[Digest]:
     """The latest that were sent, newest first."""
     return await db.fetch(conn, Digest, SQL.sent, newsletter, most)

@@ -1,171 +1,88 @@
-"""`/api/v1`: what other programs may do, with a token of theirs. Refusals are problem details."""
+"""Articles through the API: added, read, withdrawn."""
 
-import json
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
-from aiohttp import web
-
-from mailer import access, articles, limits, newsletters
-from mailer.access import Scope, Token
+from mailer import articles, newsletters
 from mailer.articles import Article
-from mailer.articles.draft import MOST_ID
+from mailer.articles.cleaning import LANGUAGE, MOST_SUMMARY, MOST_URL
+from mailer.articles.draft import (
+    MOST_ALT,
+    MOST_ATTACHMENTS,
+    MOST_BYTES,
+    MOST_CATEGORIES,
+    MOST_CATEGORY,
+    MOST_ID,
+    MOST_NAME,
+    MOST_RELATED,
+    MOST_TITLE,
+)
 from mailer.db import Connection
-from mailer.errors import Invalid, NotAllowed, TooMany, Unauthenticated, Unknown
-from mailer.newsletters import Newsletter
-from mailer.web import openapi, page
+from mailer.errors import Unknown
+from mailer.web.api.lists import AFTER, LIMIT, NEWSLETTER, limit, part
+from mailer.web.api.operation import Answer, Call, Operation
+from mailer.web.api.reach import allowed, reached
+from mailer.web.api.shapes import (
+    TIME,
+    YES_NO,
+    Given,
+    Schema,
+    Text,
+    exactly,
+    list_of,
+    page_of,
+    ref,
+    some,
+)
 
-BODY_BYTES = 1_000_000
-REQUESTS = 600
-WINDOW_SECONDS = 60
-"""A token may ask REQUESTS times in a window."""
-
-LISTED = 50
-PATH = "/api/v1/articles"
+PATH = "/articles"
 
 
-async def describe(request: web.Request) -> web.Response:
-    return web.json_response(openapi.document(request.app[page.SETTINGS].base_url))
-
-
-# articles
-
-
-async def post(request: web.Request) -> web.Response:
+async def post(call: Call, conn: Connection) -> Answer:
     """201 for a new one, 200 for one that was there: sending it twice is harmless."""
-    token = await admitted(request, "articles:write")
-    given = await body(request)
-    slug = given.pop("newsletter", None)
+    given = dict(call.body)
+    newsletter = await reached(conn, call.token, given.pop("newsletter", None))
     draft = articles.from_object(given)
-    async with request.app[page.POOL].acquire() as conn, conn.transaction():
-        newsletter = await reached(conn, token, slug)
-        added = await articles.add(conn, newsletter.id, draft)
-        (shown,) = await as_json(conn, [await articles.find(conn, added.id)])
-    where = f"{request.app[page.SETTINGS].base_url}{PATH}/{added.id}"
-    status, headers = (201, {"Location": where}) if added.new else (200, {})
-    return web.json_response(shown, status=status, headers=headers)
+    added = await articles.add(conn, newsletter.id, draft)
+    (shown,) = await as_json(conn, [await articles.find(conn, added.id)])
+    if not added.new:
+        return Answer(shown)
+    return Answer(shown, 201, {"Location": call.url(f"{PATH}/{added.id}")})
 
 
-async def get(request: web.Request) -> web.Response:
-    token = await admitted(request, "articles:read")
-    async with request.app[page.POOL].acquire() as conn, conn.transaction():
-        (shown,) = await as_json(conn, [await found(conn, token, request)])
-    return web.json_response(shown)
+async def get(call: Call, conn: Connection) -> Answer:
+    (shown,) = await as_json(conn, [await found(call, conn)])
+    return Answer(shown)
 
 
-async def withdraw(request: web.Request) -> web.Response:
-    token = await admitted(request, "articles:write")
-    async with request.app[page.POOL].acquire() as conn, conn.transaction():
-        article = await found(conn, token, request)
-        await articles.withdraw(conn, article.id)
-        (shown,) = await as_json(conn, [await articles.find(conn, article.id)])
-    return web.json_response(shown)
+async def withdraw(call: Call, conn: Connection) -> Answer:
+    article = await found(call, conn)
+    await articles.withdraw(conn, article.id)
+    (shown,) = await as_json(conn, [await articles.find(conn, article.id)])
+    return Answer(shown)
 
 
-async def listing(request: web.Request) -> web.Response:
-    token = await admitted(request, "articles:read")
-    slug, id_ = request.query.get("newsletter"), asked_id(request)
-    before = asked(request, "before", 10**18 - 1)
-    limit = asked(request, "limit", openapi.MOST_LISTED) or LISTED
-    async with request.app[page.POOL].acquire() as conn, conn.transaction():
-        only = (await reached(conn, token, slug)).id if slug is not None else token.newsletter
-        page_ = await articles.listed(
-            conn, newsletter=only, external_id=id_, before=before, limit=limit + 1
-        )
-        shown = await as_json(conn, page_[:limit])
-    rest = {**request.query, "before": str(page_[limit - 1].id)} if len(page_) > limit else None
-    after = rest and f"{request.app[page.SETTINGS].base_url}{PATH}?{urlencode(rest)}"
-    return web.json_response({"articles": shown, "next": after})
+async def listing(call: Call, conn: Connection) -> Answer:
+    slug, most = call.query.get("newsletter"), limit(call)
+    listed = await articles.listed(
+        conn,
+        newsletter=(await reached(conn, call.token, slug)).id if slug else call.token.newsletter,
+        external_id=call.query.get("external_id"),
+        before=call.query.get("before"),
+        limit=most + 1,
+    )
+    shown = await as_json(conn, listed[:most])
+    rest = str(listed[most - 1].id) if len(listed) > most else None
+    return part(call, PATH, "articles", shown, "before", rest)
 
 
-# who asks, and for what
-
-
-async def admitted(request: web.Request, scope: Scope) -> Token:
-    """The token that was shown. Raises Unauthenticated, NotAllowed or TooMany."""
-    kind, _, words = request.headers.get("Authorization", "").partition(" ")
-    async with request.app[page.POOL].acquire() as conn, conn.transaction():
-        token = await access.admit(conn, words.strip()) if kind.lower() == "bearer" else None
-        asked_before = await counted(conn, token) if token else 0
-    if token is None:
-        raise Unauthenticated(
-            "Show a token that holds, as Authorization: Bearer …; `mailer token add` makes one."
-        )
-    if asked_before > REQUESTS:
-        raise TooMany(
-            "This token has asked too often: wait a moment.",
-            retry_after=WINDOW_SECONDS - int(time.time()) % WINDOW_SECONDS,
-        )
-    if scope not in token.scopes:
-        raise NotAllowed("This token lacks the scope {scope}.", scope=scope)
-    return token
-
-
-async def counted(conn: Connection, token: Token) -> int:
-    return await limits.count(conn, f"api {token.id}".encode(), WINDOW_SECONDS)
-
-
-async def reached(conn: Connection, token: Token, slug: object) -> Newsletter:
-    """The newsletter named, if the token is for it. Raises Invalid or NotAllowed."""
-    if not isinstance(slug, str):
-        raise Invalid("newsletter is missing: give its slug.", field="newsletter")
-    try:
-        newsletter = await newsletters.find(conn, slug)
-    except Unknown:
-        raise Invalid("There is no newsletter {slug}.", field="newsletter", slug=slug) from None
-    if token.newsletter not in (None, newsletter.id):
-        raise NotAllowed("This token is for another newsletter.", field="newsletter")
-    return newsletter
-
-
-async def found(conn: Connection, token: Token, request: web.Request) -> Article:
+async def found(call: Call, conn: Connection) -> Article:
     """Of a newsletter that the token is not for, there is none. Raises Unknown."""
-    article = await articles.find(conn, int(request.match_info["id"]))
-    if token.newsletter not in (None, article.newsletter):
+    article = await articles.find(conn, call.path["id"])
+    if not allowed(call.token, article.newsletter):
         raise Unknown("There is no article {id}.", field="id", id=article.id)
     return article
-
-
-async def body(request: web.Request) -> dict[str, Any]:
-    """The JSON object sent."""
-    if request.content_type != "application/json":
-        raise web.HTTPUnsupportedMediaType
-    read = bytearray()
-    async for chunk in request.content.iter_any():
-        read += chunk
-        if len(read) > BODY_BYTES:
-            raise web.HTTPRequestEntityTooLarge(BODY_BYTES, len(read))
-    try:
-        given = json.loads(read)
-    except (ValueError, RecursionError):
-        raise web.HTTPBadRequest from None
-    if not isinstance(given, dict):
-        raise web.HTTPBadRequest
-    return given
-
-
-def asked(request: web.Request, name: str, most: int) -> int | None:
-    value = request.query.get(name)
-    if value is None:
-        return None
-    if not (value.isascii() and value.isdigit() and len(value) < 20 and 1 <= int(value) <= most):
-        raise Invalid("{name} must be a number from 1 to {most}.", field=name, name=name, most=most)
-    return int(value)
-
-
-def asked_id(request: web.Request) -> str | None:
-    value = request.query.get("external_id")
-    if value is not None and (len(value) > MOST_ID or not value.isprintable()):
-        raise Invalid(
-            "{name} must be in visible characters.", field="external_id", name="external_id"
-        )
-    return value
-
-
-# what is answered
 
 
 async def as_json(conn: Connection, shown: Sequence[Article]) -> list[Mapping[str, object]]:
@@ -195,7 +112,7 @@ async def as_json(conn: Connection, shown: Sequence[Article]) -> list[Mapping[st
                 "type": article.bundle_type,
                 "size": article.bundle_size,
             },
-            "categories": article.categories,
+            "categories": list(article.categories),
             "related": article.related,
             "translations": others.get(article.id, {}),
             "seen_at": at(article.seen_at),
@@ -209,3 +126,154 @@ async def as_json(conn: Connection, shown: Sequence[Article]) -> list[Mapping[st
 
 def at(when: datetime | None) -> str | None:
     return when.isoformat() if when else None
+
+
+# what it takes and answers; lengths are those that the code keeps to
+
+
+def text(most: int, **more: object) -> Schema:
+    return {"type": "string", "maxLength": most, **more}
+
+
+def thing(required: list[str], properties: Mapping[str, Schema]) -> Schema:
+    return {
+        "type": "object",
+        "required": required,
+        "properties": dict(properties),
+        "additionalProperties": False,
+    }
+
+
+def listed(schema: Schema, most: int) -> Schema:
+    return {**list_of(schema), "maxItems": most}
+
+
+WRITTEN = {"minLength": 1, "pattern": r"\S"}
+TAG: Schema = {"type": "string", "pattern": f"^{LANGUAGE.pattern}$", "examples": ["en", "pt-BR"]}
+URL = text(MOST_URL, format="uri", pattern="^https?://")
+TYPE: Schema = {"type": "string", "examples": ["application/pdf"]}
+SIZE: Schema = {"type": "integer", "minimum": 0, "maximum": MOST_BYTES, "description": "Bytes."}
+WORK = text(MOST_ID, description="The same in every translation of one article.", **WRITTEN)
+
+FILE = thing(
+    ["name", "url"],
+    {
+        "name": text(MOST_NAME, **WRITTEN),
+        "url": URL,
+        "type": some(TYPE),
+        "size": some(SIZE),
+        "language": some(TAG),
+    },
+)
+BUNDLE = thing(["url"], {"url": URL, "type": some(TYPE), "size": some(SIZE)})
+IMAGE = thing(
+    ["url", "alt"],
+    {"url": URL, "alt": text(MOST_ALT, description="What it shows; empty: it only decorates.")},
+)
+RELATED = thing(["title", "url"], {"title": text(MOST_TITLE, **WRITTEN), "url": URL})
+
+SAID: Mapping[str, Schema] = {
+    "newsletter": text(63, description="Its slug."),
+    "external_id": text(MOST_ID, description="Yours: the same again is the same article."),
+    "language": TAG,
+    "title": text(MOST_TITLE),
+    "url": some(URL),
+    "summary": text(MOST_SUMMARY, description="HTML; what could run or fetch anything is dropped."),
+    "published_at": some(TIME),
+    "attachments": listed(ref("File"), MOST_ATTACHMENTS),
+    "work": some(WORK),
+    "image": some(ref("Image")),
+    "download_all": some(ref("Bundle")),
+    "categories": listed(text(MOST_CATEGORY, **WRITTEN), MOST_CATEGORIES),
+    "related": listed(ref("Related"), MOST_RELATED),
+}
+OPTIONAL = ("summary", "attachments", "categories", "related")
+GIVEN = thing(
+    ["newsletter", "external_id", "language", "title"],
+    {
+        **SAID,
+        **{name: some(SAID[name]) for name in OPTIONAL},
+        "external_id": {**SAID["external_id"], **WRITTEN},
+        "title": {**SAID["title"], **WRITTEN},
+        "withdrawn": {
+            "type": ["boolean", "null"],
+            "description": "true takes the article back, false brings it back; else it stays as "
+            "it was.",
+        },
+    },
+)
+ARTICLE = exactly(
+    {
+        "id": {"type": "integer"},
+        **SAID,
+        "translations": {
+            "type": "object",
+            "additionalProperties": {"type": "integer"},
+            "description": "The other articles of the same work: id by language.",
+        },
+        "seen_at": TIME,
+        "revised_at": some(TIME),
+        "withdrawn_at": some(TIME),
+        "held": {**YES_NO, "description": "It waits for an editor."},
+    }
+)
+SCHEMAS: Mapping[str, Schema] = {
+    "Given": GIVEN,
+    "Article": ARTICLE,
+    "File": FILE,
+    "Bundle": BUNDLE,
+    "Image": IMAGE,
+    "Related": RELATED,
+}
+EXTERNAL_ID = Text(MOST_ID, description="Only the article with this id of yours.")
+FILTERS: Mapping[str, Any] = {
+    "newsletter": NEWSLETTER,
+    "external_id": EXTERNAL_ID,
+    "before": AFTER,
+    "limit": LIMIT,
+}
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        PATH,
+        "listArticles",
+        "Articles, newest first.",
+        "articles:read",
+        {200: ("Some of them.", page_of("articles", ref("Article")))},
+        listing,
+        query=FILTERS,
+    ),
+    Operation(
+        "POST",
+        PATH,
+        "postArticle",
+        "Add an article, or bring it up to date.",
+        "articles:write",
+        {
+            200: ("It was there, and says this now.", ref("Article")),
+            201: ("It is new.", ref("Article")),
+        },
+        post,
+        body=Given(ref("Given")),
+        once=True,
+    ),
+    Operation(
+        "GET",
+        f"{PATH}/{{id}}",
+        "getArticle",
+        "One article.",
+        "articles:read",
+        {200: ("The article.", ref("Article"))},
+        get,
+    ),
+    Operation(
+        "DELETE",
+        f"{PATH}/{{id}}",
+        "withdrawArticle",
+        "Take an article back: it is in no digest from now on.",
+        "articles:write",
+        {200: ("It is withdrawn.", ref("Article"))},
+        withdraw,
+    ),
+)
