@@ -20,7 +20,7 @@ ENV PATH=/opt/mailer/bin:$PATH \
     MAILER_DATA_DIR=/var/lib/mailer \
     MAILER_LISTEN=0.0.0.0:8080
 WORKDIR /var/lib/mailer
-USER mailer
+USER 10001
 EXPOSE 8080
 ENTRYPOINT ["python", "-m", "mailer"]
 CMD ["serve"]

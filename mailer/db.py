@@ -120,6 +120,12 @@ def writable(url: str) -> Mapping[str, Any]:
     return {"target_session_attrs": "read-write"} if several and not asked else {}
 
 
+def beside(url: str, name: str) -> str:
+    """The URL of another database of the same server."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/{name}" + (f"?{parts.query}" if parts.query else "")
+
+
 @asynccontextmanager
 async def connection(url: str) -> AsyncIterator[Connection]:
     """One connection for a command. Raises Unavailable if the database does not answer."""

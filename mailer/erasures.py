@@ -1,23 +1,18 @@
 """The erasure journal: who was erased, so that a backup from before forgets them again.
 
-A file in MAILER_DATA_DIR, outside of the database and its backups: one random id a line, only ever
-appended to, on disk before anybody is told that it is done. Whoever erases writes there, and every
-worker adds what others have erased: so each machine with a worker has the whole list, and any one
-of them is enough after a restore. Replaying is erasing, once more, whom the database still has.
+One random id a line. Whoever erases writes there before it is said to be done. To replay is to
+erase, once more, whom the database still has.
 """
 
 import asyncio
-import fcntl
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from mailer import db, subscribers
+from mailer import db, journal, subscribers
 from mailer.consent import Actor
 from mailer.db import Connection
-from mailer.errors import Unavailable
 from mailer.vault import Vault
 
 SQL = db.statements("erasures")
@@ -25,11 +20,6 @@ SQL = db.statements("erasures")
 FILE = "erased"
 BATCH = 500
 COMPARED_AT_ONCE = 50_000
-OVERLAP = timedelta(hours=1)
-"""Longer than any transaction: what was erased in one carries the time of its beginning."""
-
-
-# the file
 
 
 def file(folder: Path) -> Path:
@@ -38,64 +28,16 @@ def file(folder: Path) -> Path:
 
 async def note(folder: Path, erased: Sequence[UUID]) -> None:
     """Write ids down; on disk when this returns. Raises Unavailable."""
-    if erased:
-        await asyncio.to_thread(append, file(folder), erased)
-
-
-def append(path: Path, erased: Iterable[UUID]) -> None:
-    """Several processes may do so at once; a line that a crash left unfinished harms none."""
-    lines = "".join(f"{each}\n" for each in erased)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = not path.exists()
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            write(descriptor, ("\n" if is_torn(descriptor) else "") + lines)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if new:
-            sync_folder(path.parent)
-    except OSError as error:
-        raise Unavailable(
-            "The erasure journal {path} can't be written ({why}): who was erased stays erased, but "
-            "a backup from before does not know of it. Mend that, and a worker writes it down.",
-            path=path,
-            why=error.strerror,
-        ) from None
-
-
-def is_torn(descriptor: int) -> bool:
-    size = os.fstat(descriptor).st_size
-    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-
-
-def write(descriptor: int, text: str) -> None:
-    left = text.encode()
-    while left:
-        left = left[os.write(descriptor, left) :]
-
-
-def sync_folder(folder: Path) -> None:
-    """A file that is new is safe once its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    await journal.note(file(folder), [str(each) for each in erased])
 
 
 def read(path: Path) -> Iterator[UUID]:
     """Every id; none if there is no journal. Lines that a crash left unfinished are passed over."""
-    if not path.exists():
-        return
-    with path.open(encoding="ascii", errors="replace") as lines:
-        for line in lines:
-            try:
-                yield UUID(line.strip())
-            except ValueError:
-                continue
+    for line in journal.read(path):
+        try:
+            yield UUID(line)
+        except ValueError:
+            continue
 
 
 def batches(path: Path) -> Iterator[list[UUID]]:
@@ -110,9 +52,6 @@ def batches(path: Path) -> Iterator[list[UUID]]:
         yield batch
 
 
-# the file and the database
-
-
 async def keep_up(conn: Connection, folder: Path, since: datetime | None) -> datetime:
     """Write down what others have erased since then (None: ever); returns what `since` is next.
 
@@ -124,18 +63,11 @@ async def keep_up(conn: Connection, folder: Path, since: datetime | None) -> dat
         rows = await conn.fetch(SQL.erased, since, after, COMPARED_AT_ONCE)
         erased = [row["id"] for row in rows]
         if not erased:
-            return now - OVERLAP
-        missing = await asyncio.to_thread(unknown, file(folder), erased)
-        await note(folder, missing)
+            return now - journal.OVERLAP
+        lines = [str(each) for each in erased]
+        missing = await asyncio.to_thread(journal.unknown, file(folder), lines)
+        await journal.note(file(folder), missing)
         after = erased[-1]
-
-
-def unknown(path: Path, erased: Sequence[UUID]) -> list[UUID]:
-    """Those that the journal lacks, in their order."""
-    lacking = dict.fromkeys(erased)
-    for each in read(path):
-        lacking.pop(each, None)
-    return list(lacking)
 
 
 async def replay(

@@ -63,19 +63,15 @@ async def people(
         yield exports.line(format_, cells, email)
 
 
-def said(
-    what: What, format_: Format, wanted: Filter | Wanted, reason: str, *, with_addresses: bool
-) -> Mapping[str, object]:
-    """What goes on record of an extract before its first line is there."""
+def said(format_: Format, wanted: Filter | Wanted, *, with_addresses: bool) -> Mapping[str, object]:
+    """What an extract is of, as it goes on record."""
     return {
-        "what": what,
         "format": format_,
         "filter": {
             name: timestamp(value) if isinstance(value, datetime) else value
             for name, value in asdict(wanted).items()
         },
         "addresses": with_addresses,
-        "reason": reason,
     }
 
 

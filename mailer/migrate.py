@@ -5,6 +5,7 @@ that a newer version of this program has migrated.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,31 @@ def migration(path: Path) -> Migration:
     return Migration(int(number), path.stem, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
+async def applied(conn: Connection) -> list[Migration]:
+    """What this database has, in order."""
+    return await db.fetch(conn, Migration, SQL.applied)
+
+
+async def apply_as_of(conn: Connection, wanted: Sequence[Migration]) -> None:
+    """Make an empty database what those made of it when they were all there was.
+
+    In the caller's transaction. Raises Conflict unless all of them are ours, unchanged.
+    """
+    texts = files()
+    ours = {(each.number, each.sha256): each for each in texts}
+    await conn.execute(SQL.keep_ledger)
+    for old in wanted:
+        each = ours.get((old.number, old.sha256))
+        if each is None:
+            raise Conflict(
+                "Migration {name} is not this program's: restore with the version that made it, "
+                "or a later one.",
+                name=old.name,
+            )
+        await conn.execute(texts[each])
+        await conn.execute(SQL.record, each.number, each.name, each.sha256)
+
+
 async def run(conn: Connection, folder: Path | None = None) -> list[str]:
     """Apply what is missing, all of it or nothing, and say what it was.
 
@@ -59,9 +85,9 @@ async def check(conn: Connection, folder: Path | None = None) -> None:
 
 
 async def pending(conn: Connection, ours: dict[Migration, str]) -> dict[Migration, str]:
-    applied = {m.number: m for m in await db.fetch(conn, Migration, SQL.applied)}
+    known = {m.number: m for m in await applied(conn)}
     numbers = {m.number: m for m in ours}
-    for number, old in applied.items():
+    for number, old in known.items():
         if number not in numbers:
             raise Conflict(
                 "The database has a newer schema ({name}) than this program: "
@@ -74,4 +100,4 @@ async def pending(conn: Connection, ours: dict[Migration, str]) -> dict[Migratio
                 "file as it was, and put the change into a new one.",
                 name=old.name,
             )
-    return {m: text for m, text in ours.items() if m.number not in applied}
+    return {m: text for m, text in ours.items() if m.number not in known}

@@ -58,7 +58,7 @@ MAILED_MOST = 5
 """Confirmations to one address in 24 hours, over all newsletters."""
 
 State: TypeAlias = Literal["pending", "confirmed", "left"]
-Channel: TypeAlias = Literal["one-click", "page", "complaint", "staff", "bounce"]
+Channel: TypeAlias = Literal["one-click", "page", "complaint", "staff", "bounce", "journal"]
 Testimony: TypeAlias = Literal["confirmation.sent", "confirmation.accepted", "confirmation.failed"]
 
 

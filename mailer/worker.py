@@ -10,7 +10,7 @@
     tell_staff   writes to them of what they should look at
     renewals     asks readers to agree to newer words; who did not answer in time leaves
     seal         consent events → the log and its checkpoint; one worker at a time
-    journal      writes down who was erased, for the day when a backup is restored
+    journal      writes down who was erased or left, for the day when a backup is restored
     sweep        deletes what has had its time
     keep house   says that it lives, frees what silent workers hold, ends digests that are done
 
@@ -47,6 +47,7 @@ from mailer import (
     smtp,
     subscriptions,
     troubles,
+    withdrawals,
 )
 from mailer import log as consent_log
 from mailer.bounces import Channel, reading
@@ -111,6 +112,7 @@ class Worker:
     id: UUID = field(default_factory=uuid4)
     objecting: str | None = None
     journaled: datetime | None = None
+    left_journaled: datetime | None = None
     feeds: fetch.Session = field(init=False)
 
     async def run(self) -> None:
@@ -394,11 +396,18 @@ class Worker:
                 gone = await erasures.replay(conn, self.keys, batch, actor=SYSTEM)
             if gone:
                 log.warning("%d people were erased again: a backup had them back", len(gone))
+        for told in withdrawals.batches(self.settings.data_dir / withdrawals.LEFT):
+            async with self.pool.acquire() as conn, conn.transaction():
+                ended = await withdrawals.replay(conn, self.keys, told, actor=SYSTEM)
+            if ended:
+                log.warning("%d subscriptions were ended again: a backup had them back", ended)
         return False
 
     async def journal(self) -> bool:
         async with self.pool.acquire() as conn:
-            self.journaled = await erasures.keep_up(conn, self.settings.data_dir, self.journaled)
+            folder = self.settings.data_dir
+            self.journaled = await erasures.keep_up(conn, folder, self.journaled)
+            self.left_journaled = await withdrawals.keep_up(conn, folder, self.left_journaled)
         return False
 
     async def sweep(self) -> bool:

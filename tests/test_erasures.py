@@ -20,6 +20,7 @@ from mailer import (
     consent,
     db,
     erasures,
+    journal,
     people,
     rectification,
     subjects,
@@ -61,10 +62,10 @@ def test_what_was_noted_is_read_whatever_a_crash_left(
     tmp_path_factory: pytest.TempPathFactory, ids: list[UUID], torn: bytes
 ) -> None:
     path = erasures.file(tmp_path_factory.mktemp("journal"))
-    erasures.append(path, ids[: len(ids) // 2])
+    journal.append(path, map(str, ids[: len(ids) // 2]))
     with path.open("ab") as file:
         file.write(torn)
-    erasures.append(path, ids[len(ids) // 2 :])
+    journal.append(path, map(str, ids[len(ids) // 2 :]))
     assert [each for each in erasures.read(path) if each in ids] == ids
 
 
@@ -78,19 +79,20 @@ async def test_the_journal_is_only_its_owners_and_holds_only_ids(tmp_path: Path)
 
 def test_several_processes_write_whole_lines(tmp_path: Path) -> None:
     code = (
-        "import sys, uuid; from pathlib import Path; from mailer import erasures\n"
-        "for _ in range(50): erasures.append(Path(sys.argv[1]), [uuid.uuid4(), uuid.uuid4()])"
+        "import sys, uuid; from pathlib import Path; from mailer import journal\n"
+        "for _ in range(50): journal.append(Path(sys.argv[1]), [str(uuid.uuid4())] * 2)"
     )
     path = erasures.file(tmp_path)
     writers = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(4)]
     assert [each.wait(60) for each in writers] == [0] * 4
-    assert len(set(erasures.read(path))) == len(path.read_text().splitlines()) == 400
+    assert len(path.read_text().splitlines()) == 400
+    assert len(set(erasures.read(path))) == 200
 
 
 async def test_a_journal_that_cannot_be_written_is_said_with_its_name(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with pytest.raises(Unavailable, match="erasure journal"):
+    with pytest.raises(Unavailable, match="journal"):
         await erasures.note(blocked, [uuid4()])
 
 

@@ -14,11 +14,22 @@ PACKAGE = Path(mailer.__file__).parent
 LADDER = (
     ("errors", "tokens", "tracing"),
     ("address", "db", "embedded", "render", "vault"),
-    ("config", "consent", "limits", "migrate", "outbox", "providers", "subjects", "suppressions"),
+    (
+        "config",
+        "consent",
+        "journal",
+        "limits",
+        "migrate",
+        "outbox",
+        "providers",
+        "subjects",
+        "suppressions",
+    ),
     (
         "access",
         "answers",
         "articles",
+        "backups",
         "exports",
         "keys",
         "log",
@@ -44,6 +55,7 @@ LADDER = (
         "replay",
         "retention",
         "smtp",
+        "withdrawals",
     ),
     ("dkim", "people", "troubles"),
     ("letters",),
@@ -175,7 +187,7 @@ def calls(tree: ast.AST, dotted: str) -> bool:
     [
         ("os.environ", {"config", "cli", "fetch"}),  # fetch: what its parser may inherit
         ("print", set()),
-        ("conn.transaction", {"cli", "delivery", "worker", "migrate", "web"}),
+        ("conn.transaction", {"backups", "cli", "delivery", "worker", "migrate", "web"}),
         ("web.HTTPSeeOther", set()),
     ],
 )

@@ -2,6 +2,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 from pathlib import Path
 from uuid import uuid4
 
@@ -78,6 +79,7 @@ def every(language: str) -> Mapping[str, Letter]:
         "already": letters.already(settings(), WEEKLY, language),
         "digest": issue(item(attachments=[ORDER]), language=language),
         "renew": letters.renew(settings(), WEEKLY, notice, language, UNTIL),
+        "address": letters.address(settings(), WEEKLY, language),
     }
 
 
@@ -94,7 +96,7 @@ def test_a_confirmation_says_who_asked_where_and_for_what_words() -> None:
     assert letter.subject == "Please confirm: Rights Weekly"
     for words in (
         "www.example.org", "Rights Weekly", "72 hours", "Rights Watch, 1 Example Street",
-        "nobody else", "until you leave", "with one click", "sending the digest; answering",
+        "nobody else", "until you leave", "with one click", "sending the digest · answering",
         f"https://news.example.org/notice/{NOTICE.id}",
         f"https://news.example.org/confirm/{SLOTS['confirm']}",
         f"https://news.example.org/refuse/{SLOTS['refuse']}",
@@ -194,7 +196,7 @@ def test_attachments_are_named_for_people(
 
 
 @pytest.mark.parametrize("language", render.LANGUAGES)
-@pytest.mark.parametrize("letter", ["confirm", "already", "digest", "renew"])
+@pytest.mark.parametrize("letter", ["confirm", "already", "digest", "renew", "address"])
 def test_every_letter_is_in_order(letter: str, language: str) -> None:
     made = every(language)[letter]
     html = made.html or ""
@@ -211,6 +213,53 @@ def test_every_letter_is_in_order(letter: str, language: str) -> None:
     assert all(len(row) <= 72 or "://" in row for row in made.text.split("\n"))
     assert not re.search(r"[ \t]\n|\n\n\n", made.text)
     assert "1 Example Street" in made.text
+
+
+EMPTY = ("br", "img", "link", "meta")
+
+
+class Undirected(HTMLParser):
+    """Collects what is read in a mail outside of any element, but the outermost, with a `dir`."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.within: list[tuple[str, bool]] = []
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        own = "dir" in given and tag != "html" and given.get("role") != "article"
+        unseen = tag == "head" or given.get("aria-hidden") == "true"
+        if tag not in EMPTY:
+            self.within.append((tag, own or unseen))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in EMPTY:
+            assert self.within.pop()[0] == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and not any(own for _, own in self.within):
+            self.found.append(data)
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+@pytest.mark.parametrize("letter", ["confirm", "already", "digest", "renew", "address"])
+def test_every_block_of_a_letter_says_its_own_direction(letter: str, language: str) -> None:
+    """Many mail programs drop the direction of the whole."""
+    reader = Undirected()
+    reader.feed(every(language)[letter].html or "")
+    assert reader.found == []
+
+
+def test_facts_about_a_file_keep_their_order_from_right_to_left() -> None:
+    letter = every("ar")["digest"]
+    said = "\u2068PDF\u2069 · \u2068304\N{NO-BREAK SPACE}كيلوبايت\u2069 · \u2068RU\u2069"
+    assert said in letter.text
+    assert said in (letter.html or "")
+
+
+def test_no_mark_above_a_letter_is_spelt_as_a_number() -> None:
+    assert "u{64f}" not in (every("ar")["confirm"].html or "")
 
 
 def test_letters_in_russian_have_no_english_left() -> None:

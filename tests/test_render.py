@@ -168,7 +168,9 @@ def test_a_tag_means_what_is_left_of_it_without_its_region(tag: str, found: str 
 
 def test_a_reader_from_a_region_is_spoken_to_in_their_language(templates: Path) -> None:
     (templates / "a.txt").write_text("{{ _('size unknown') }}|{{ own }}|{{ 2048|size }}")
-    assert render.text("a.txt", "ru-KZ") == "размер неизвестен||2\N{NO-BREAK SPACE}КБ"
+    assert render.text("a.txt", "ru-KZ") == (
+        'размер неизвестен| lang="ru" dir="ltr"|2\N{NO-BREAK SPACE}КБ'
+    )
     assert render.text("a.txt", "fa").startswith('size unknown| lang="en" dir="ltr"|')
 
 
@@ -256,6 +258,24 @@ def test_a_fault_that_shows_only_when_it_is_filled_in_has_its_line_too(templates
     (templates / "a.txt").write_text("\n\n\n{% include 'b.txt' %}")
     with pytest.raises(BadTemplate, match=r"b\.txt, line 2: .*nothing"):
         render.text("a.txt", "en", title="x")
+
+
+@pytest.mark.parametrize(
+    ("two", "three", "fault"),
+    [("يومان", "%(num)s أيام", False), ("يومان", "أيام", True), ("%(day)s", "%(num)s أيام", True)],
+)
+def test_a_plural_form_of_one_number_may_say_it_in_a_word(
+    templates: Path, two: str, three: str, fault: bool
+) -> None:
+    (templates / "translations").mkdir()
+    plural = "n==0 ? 0 : n==1 ? 1 : n==2 ? 2 : n%100>=3 && n%100<=10 ? 3 : n%100>=11 ? 4 : 5"
+    head = f'msgid ""\nmsgstr "Plural-Forms: nplurals=6; plural=({plural});\\n"\n\n'
+    said = ["لا أيام", "يوم واحد", two, three, "%(num)s يومًا", "%(num)s يوم"]
+    forms = "\n".join(f'msgstr[{n}] "{each}"' for n, each in enumerate(said))
+    ids = 'msgid "%(num)s day"\nmsgid_plural "%(num)s days"\n'
+    (templates / "translations/ar.po").write_text(head + ids + forms, "utf-8")
+    render.use(templates)
+    assert bool(faults.found()) == fault
 
 
 def test_ours_are_without_fault(templates: Path) -> None:

@@ -267,4 +267,4 @@ async def test_staff_answer_a_known_person_by_command(conn: Connection, settings
     subject = (await people.find(conn, keys, NEW)).subscriber.id
     await run("erase", NEW, "--yes")
     assert list(erasures.read(erasures.file(settings.data_dir))) == [subject]
-    assert "1 erasures in the journal, 0 erased again" in await run("replay")
+    assert "1 erasures in the journals, 0 erased again" in await run("replay")

@@ -25,6 +25,8 @@ ROOMS = {
     "subscribers": "Import, export, count and show subscribers.",
     "consent": "Show, export and verify the consent record.",
     "person": "Answer one person's request: export, correct, restrict, erase.",
+    "backup": "Write the whole database to one encrypted file.",
+    "restore": "Make an empty database what a backup says, or check that it could be done.",
     "keys": "Replace the secret key while everything runs.",
     "retention": "Delete what has had its time; say what would go, and when.",
     "suppress": "Addresses never to write to.",

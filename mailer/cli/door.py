@@ -25,6 +25,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 COUNT_EVERY = 1000
+MEGABYTE = 1_000_000
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
@@ -155,17 +156,32 @@ def plain(value: object) -> object:
 
 
 @contextmanager
-def counting(what: str) -> Iterator[Callable[[int], None]]:
+def counting(what: str, every: int = COUNT_EVERY) -> Iterator[Callable[[int], None]]:
     """Show on a terminal how far long work has come; quiet in a pipe."""
     watched = interactive()
 
     def count(done: int) -> None:
-        if watched and done % COUNT_EVERY == 0:
+        if watched and done % every == 0:
             click.echo(f"\r{done} {what}", nl=False, err=True)
 
     yield count
     if watched:
         click.echo("\r", nl=False, err=True)
+
+
+@contextmanager
+def counting_bytes() -> Iterator[Callable[[int], None]]:
+    """As `counting`, of megabytes."""
+    with counting("MB", 1) as count:
+        shown = -1
+
+        def told(done: int) -> None:
+            nonlocal shown
+            if done // MEGABYTE > shown:
+                shown = done // MEGABYTE
+                count(shown)
+
+        yield told
 
 
 def interactive() -> bool:

@@ -1,16 +1,19 @@
 """`mailer keys …`."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from uuid import UUID
 
 import click
+import pyrage  # type: ignore[import-untyped]  # it comes without types
 
 from mailer import keys, vault
 from mailer.cli import door
 from mailer.cli.door import House
 from mailer.db import Connection
-from mailer.errors import Conflict
+from mailer.errors import Conflict, Refusal
 from mailer.keys import Count, Holder
 from mailer.vault import Vault
 
@@ -29,6 +32,22 @@ def command() -> None:
 def new() -> None:
     """Make a key and print it; nothing else is done with it."""
     door.say(vault.new_master())
+
+
+@command.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A file not there yet.")
+def age(out: Path) -> None:
+    """Make a pair of keys for backups and exports: the secret one to a file, the public one shown.
+
+    Whoever has the file can read what is encrypted to the key that is shown; keep it elsewhere.
+    """
+    identity = pyrage.x25519.Identity.generate()
+    try:
+        with open(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"# public key: {identity.to_public()}\n{identity}\n")
+    except OSError as error:
+        raise Refusal("{path} can't be written: {why}.", path=out, why=error.strerror) from None
+    door.say(str(identity.to_public()))
 
 
 @command.command("list")

@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -65,11 +65,17 @@ class Outfile:
     @contextmanager
     def writing(self) -> Iterator[Callable[[str], object]]:
         """Takes text; when it ends, all of it is in the file."""
+        with self.writing_bytes() as write:
+            yield lambda text: write(text.encode())
+
+    @contextmanager
+    def writing_bytes(self) -> Iterator[Callable[[bytes], object]]:
+        """Takes bytes; when it ends, all of them are in the file."""
         if self.recipients:
             with self.encrypting() as pipe:
-                yield lambda text: pipe.write(text.encode())
+                yield pipe.write
         else:
-            yield lambda text: self.write(text.encode())
+            yield self.write
         with self.sayable():
             self.file.flush()
             os.fsync(self.file.fileno())
@@ -179,9 +185,17 @@ async def extract(
                     write(line)
                     rows += 1
                     count(rows)
-        said = extracts.said(what, format_, wanted, reason, with_addresses=with_addresses)
-        evidence = {**said, "rows": rows, "sha256": file.sha256, "encrypted": bool(encrypt_to)}
-        async with house.conn.transaction():
-            await extracts.record(house.conn, house.vault, evidence, actor=door.actor())
+        said = extracts.said(format_, wanted, with_addresses=with_addresses)
+        told = {**said, "encrypted": encrypt_to is not None}
+        await record(house, file, what, rows, reason, told)
         file.publish()
     return rows
+
+
+async def record(
+    house: House, file: Outfile, what: str, rows: int, reason: str, said: Mapping[str, object]
+) -> None:
+    """Put on record that staff take a file out, before it is where they can."""
+    evidence = {"what": what, "rows": rows, "sha256": file.sha256, "reason": reason, **said}
+    async with house.conn.transaction():
+        await extracts.record(house.conn, house.vault, evidence, actor=door.actor())

@@ -7,7 +7,7 @@ from typing import IO
 import click
 
 from mailer import erasures, people, rectification
-from mailer.cli import door
+from mailer.cli import door, replaying
 from mailer.errors import Conflict
 
 
@@ -97,25 +97,22 @@ async def unrestrict(email: str) -> None:
 
 @command.command()
 @click.option(
-    "--journal",
-    "journals",
+    "--journals",
+    "folders",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Another machine's journal; may be given again.",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A copy of another machine's MAILER_DATA_DIR; may be given again.",
 )
 @door.as_json
 @door.run
-async def replay(journals: tuple[Path, ...], as_json: bool) -> None:
-    """After a restore: erase again whom the erasure journal names. A worker does so by itself."""
-    seen = forgotten = 0
+async def replay(folders: tuple[Path, ...], as_json: bool) -> None:
+    """After a restore: forget, end and suppress again what the journals say.
+
+    A worker does the first two by itself.
+    """
     async with door.house() as house:
-        for path in (erasures.file(house.settings.data_dir), *journals):
-            for batch in erasures.batches(path):
-                async with house.conn.transaction():
-                    gone = await erasures.replay(house.conn, house.vault, batch, actor=door.actor())
-                seen, forgotten = seen + len(batch), forgotten + len(gone)
-        await erasures.keep_up(house.conn, house.settings.data_dir, None)
+        told = await replaying.everything(house, folders)
     if as_json:
-        door.show_one({"journal": seen, "erased": forgotten}, as_json=True)
+        door.show_one(vars(told), as_json=True)
     else:
-        door.say(f"{seen} erasures in the journal, {forgotten} erased again.")
+        door.say(str(told))

@@ -2,7 +2,7 @@
 
 import click
 
-from mailer import address, people, suppressions
+from mailer import address, people, suppressions, withdrawals
 from mailer.cli import door
 from mailer.errors import Unknown
 
@@ -31,6 +31,7 @@ async def remove(email: str) -> None:
         reached = address.parse(email)
         if not await suppressions.remove(house.conn, house.vault, reached):
             raise Unknown("This address is not suppressed.")
+        await withdrawals.lifted(house.settings.data_dir, house.vault.suppression(reached.normal))
     door.say("This address may subscribe again.")
 
 

@@ -86,11 +86,15 @@ def offline(pack: Path, key: str | None, checkpoints: tuple[Path, ...], *, as_js
 
 
 async def found(
-    house: House, given: list[Claim], seen: Verification, sealed: Sealed
+    house: House, given: list[Claim], seen: Verification, sealed: Sealed, *, earlier: bool = False
 ) -> AsyncIterator[Finding]:
-    """What does not hold, from every noun that keeps a part of the record."""
+    """What does not hold, from every noun that keeps a part of the record.
+
+    `earlier`: it is as it was at an earlier time, and this machine may have seen the log go on.
+    """
     conn, keys = house.conn, house.vault
-    claimed = [*await verification.claims(conn, keys, Keep(house.settings.data_dir)), *given]
+    keep = None if earlier else Keep(house.settings.data_dir)
+    claimed = [*await verification.claims(conn, keys, keep), *given]
     for part in (
         consent.verify(conn, keys, seen),
         replay.check(conn, keys),

@@ -46,11 +46,13 @@ class Extent:
     waiting: int
 
 
-async def claims(conn: Connection, keys: Vault, keep: Keep) -> list[Claim]:
-    """The checkpoints that this house itself keeps."""
+async def claims(conn: Connection, keys: Vault, keep: Keep | None) -> list[Claim]:
+    """The checkpoints that this house itself keeps; without a `keep`, those in the database."""
     state = await log.read(conn)
-    key = Key(state.origin, keys.verifier)
-    found = [(IN_DATABASE, state.note), (f"kept in {keep.path(key)}", keep.note(key))]
+    found = [(IN_DATABASE, state.note)]
+    if keep is not None:
+        key = Key(state.origin, keys.verifier)
+        found.append((f"kept in {keep.path(key)}", keep.note(key)))
     return [Claim(where, note) for where, note in found if note is not None]
 
 

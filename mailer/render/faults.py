@@ -1,10 +1,13 @@
 """What is wrong in the operator's templates and catalogues, said before anything is sent."""
 
+import gettext
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from babel import UnknownLocaleError
+from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import PoFileError, read_po
 from jinja2 import TemplateSyntaxError
 
@@ -16,6 +19,8 @@ PO_LINE = re.compile(
     r'\s*(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d\])?)\s+)?"(\\.|[^"\\])*"\s*)?'
 )
 PLACES = re.compile(r"%\(\w+\)s|\{\w+\}")
+NUMBER = "%(num)s"
+"""The place of the number that a plural goes by."""
 
 
 def found() -> list[str]:
@@ -56,16 +61,34 @@ def faults_of_catalogue(path: Path) -> Iterator[str]:
             yield f"{path}, line {odd[0]}: it must be a keyword and a text in double quotes"
             return
         with path.open("rb") as source:
-            read = list(read_po(source, path.stem, abort_invalid=True))
+            read = read_po(source, path.stem, abort_invalid=True)
+        alone = single(read)
     except (PoFileError, UnicodeDecodeError, ValueError, UnknownLocaleError) as error:
         yield f"{path}: {error}"
         return
     for message in read:
-        asked, said = forms(message.id)[-1:], forms(message.string)
-        wanted = set(PLACES.findall("".join(asked)))
-        if any(set(PLACES.findall(each)) != wanted for each in said if each and message.id):
-            places = ", ".join(sorted(wanted)) or "none"
+        if message.id and not filled(message, alone):
+            wanted = sorted(set(PLACES.findall(forms(message.id)[-1]))) or ["none"]
+            places = ", ".join(wanted)
             yield f"{path}, line {message.lineno}: its places for values must be: {places}"
+
+
+def filled(message: Message, alone: Collection[int]) -> bool:
+    """Whether each form that is there has the places for values that the English has. A plural form
+    that one number `alone` takes may say that number in a word: an hour, two hours (Arabic)."""
+    english = set(PLACES.findall(forms(message.id)[-1]))
+    for form, said in enumerate(forms(message.string)):
+        lacking = english ^ set(PLACES.findall(said))
+        if said and lacking - ({NUMBER} if message.pluralizable and form in alone else set()):
+            return False
+    return True
+
+
+def single(read: Catalog) -> set[int]:
+    """The plural forms of which each stands for one number alone. Raises ValueError."""
+    index = gettext.c2py(read.plural_expr)
+    taken = Counter(index(count) for count in range(1001))
+    return {form for form, often in taken.items() if often == 1}
 
 
 def forms(said: object) -> list[str]:

@@ -34,6 +34,7 @@
     .field > label:not(.choice), legend { display: block; padding: 0; margin-block-end: .3em; font-weight: 600; }
     input[type=email] { inline-size: 100%; min-block-size: 2.75rem; padding: .5em .75em; font: inherit;
       color: inherit; background: transparent; border: 1px solid; border-radius: var(--radius); }
+    [dir=rtl] input[type=email] { text-align: right; }
     .choice { display: grid; grid-template-columns: auto 1fr; gap: .75em; align-items: start;
       min-block-size: 2.75rem; padding-block: .5em; cursor: pointer; }
     .choice input { inline-size: 1.5rem; block-size: 1.5rem; margin: .1rem 0 0; accent-color: var(--accent); }

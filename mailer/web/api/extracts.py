@@ -64,7 +64,8 @@ async def stream(call: Call, what: What, chosen: Filter | Wanted) -> web.StreamR
     if with_addresses and "addresses:export" not in call.token.scopes:
         raise NotAllowed("This token lacks the scope {scope}.", scope="addresses:export")
     format_ = call.body["format"]
-    said = extracts.said(what, format_, chosen, call.body["reason"], with_addresses=with_addresses)
+    about = {"what": what, "reason": call.body["reason"]}
+    said = {**about, **extracts.said(format_, chosen, with_addresses=with_addresses)}
     await record(call, {**said, "stage": "begun"})
     flow = Flow(web.StreamResponse(headers={"Content-Type": f"{KINDS[format_]}; charset=utf-8"}))
     await flow.response.prepare(call.request)
