@@ -76,12 +76,14 @@ async def stream(call: Call, what: What, chosen: Filter | Wanted) -> web.StreamR
         ):
             lines = extracts.lines(conn, call.keys, format_, chosen, with_addresses=with_addresses)
             await flow.send(lines)
-    except Exception as error:  # the answer has begun: it can only be cut off, so that it shows
+    except Exception as error:
         log.warning("an extract broke off: %s", type(error).__name__)
-        if call.request.transport is not None:
-            call.request.transport.abort()
     finally:
         await record(call, {**said, **flow.outcome()})
+    if flow.ended:
+        await flow.response.write_eof()
+    elif call.request.transport is not None:
+        call.request.transport.abort()  # the answer has begun: cut off, it shows
     return flow.response
 
 
@@ -104,7 +106,6 @@ class Flow:
                 await self.write(piece)
                 piece, size = [], 0
         await self.write(piece)
-        await self.response.write_eof()
         self.ended = True
 
     async def write(self, piece: Sequence[str]) -> None:
