@@ -72,7 +72,7 @@ class Desk:
 
     async def publish(self, *titles: str) -> None:
         for title in titles:
-            draft = Draft(title, "en", title, f"https://example.org/{title}")
+            draft = Draft(title, title, "en", f"https://example.org/{title}")
             await articles.add(self.conn, self.weekly.newsletter.id, draft)
 
 
