@@ -51,6 +51,8 @@ Type: TypeAlias = Literal[
     "subject.erased",
     "staff.viewed",
     "staff.exported",
+    "staff.signed_in",
+    "staff.acted",
     "notice.published",
     "key.rotated",
 ]
@@ -61,6 +63,7 @@ Actor: TypeAlias = str
 
 SUBJECT: Actor = "subject"
 SYSTEM: Actor = "system"
+STAFF = "staff:"
 
 
 class Noticed(Protocol):
@@ -105,8 +108,9 @@ class Stored:
 @dataclass(frozen=True)
 class Row(Stored):
     """An event beside its subject's wrapped key, the place its chain has come to and the hash of
-    the notice it names."""
+    the notice it names; `staff`: whom of them it is listed under."""
 
+    staff: str | None
     dek: bytes | None
     last_seq: int
     head: bytes | None
@@ -167,6 +171,7 @@ async def record(
         newsletter,
         notice.id if notice else None,
         vault.seal(subject, PLACE, body),
+        actor.removeprefix(STAFF) if actor.startswith(STAFF) else None,
     )
     return event_id
 
@@ -371,6 +376,7 @@ def matches(row: Row, content: Mapping[str, Any]) -> bool:
         and content["type"] == row.type
         and content["at"] == timestamp(row.at)
         and content["newsletter"] == row.newsletter
+        and row.staff in (None, content["actor"].removeprefix(STAFF))
         and notice["id"] == row.notice
         and notice["sha256"] == (row.notice_sha256.hex() if row.notice_sha256 else None)
     )

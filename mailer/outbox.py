@@ -8,7 +8,7 @@ and the batches it held are free again: those of their mails that were not settl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from mailer import db
@@ -34,9 +34,10 @@ Settled: TypeAlias = Literal["sent", "failed", "dropped"]
 STATES = ("waiting", "sent", "failed", "dropped")
 
 
-@dataclass(frozen=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A mail to a reader, taken, and what is needed to compose it; `dek` wrapped, `address` sealed.
+
+    A tuple: of the rows of all statements only these are read by the million.
 
     `attested`: whether the consent record has it already that it was mailed. `age`: since it was
     put. `replaced`: the next digest of its newsletter and cadence is on its way or was sent. Of a
@@ -162,7 +163,7 @@ async def claim_digests(
 
 async def mails(conn: Connection, batches: Sequence[int]) -> list[Claimed]:
     """The mails to readers that wait in them."""
-    return await db.fetch(conn, Claimed, SQL.mails, list(batches))
+    return [Claimed._make(row) for row in await conn.fetch(SQL.mails, list(batches))]
 
 
 async def mails_to_staff(conn: Connection, batches: Sequence[int]) -> list[ToStaff]:
@@ -197,11 +198,6 @@ async def attest(conn: Connection, id_: int) -> None:
 async def drop_of(conn: Connection, subscription: int) -> None:
     """The reader left: what waits for them never goes."""
     await conn.execute(SQL.drop_of, subscription)
-
-
-async def drop_changes(conn: Connection, subscriber: UUID) -> None:
-    """The change of address is off: what still waits to ask about it never goes."""
-    await conn.execute(SQL.drop_changes, subscriber)
 
 
 async def drop_renewals(conn: Connection, newsletter: int) -> None:

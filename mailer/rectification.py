@@ -176,6 +176,5 @@ async def refuse(conn: Connection, keys: Vault, text: str) -> bool:
     """Forget the new address, unless it is the person's by now; whether the token was true."""
     asked = await take(conn, keys, text)
     if asked is not None and asked.change.confirmed_at is None:
-        await outbox.drop_changes(conn, asked.subject.id)
         await conn.execute(SQL.forget, asked.subject.id)
     return asked is not None

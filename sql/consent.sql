@@ -10,8 +10,8 @@ returning (select origin from house), seq, head as prev, latest as at;
 -- name: append
 with appended as (
     insert into consent_event
-        (id, subject, seq, prev, commitment, at, type, newsletter, notice, body)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        (id, subject, seq, prev, commitment, at, type, newsletter, notice, body, staff)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 )
 update subject set head = $5 where id = $2;
 
@@ -44,7 +44,7 @@ order by e.at, e.id;
 
 -- name: chains -> mailer.consent.Row
 select e.id, e.subject, e.seq, e.prev, e.commitment, e.at, e.type, e.newsletter, e.notice, e.body,
-       e.leaf, s.dek, s.seq as last_seq, s.head, n.sha256 as notice_sha256
+       e.leaf, e.staff, s.dek, s.seq as last_seq, s.head, n.sha256 as notice_sha256
 from consent_event e
 join subject s on s.id = e.subject
 left join notice n on n.id = e.notice

@@ -128,10 +128,10 @@ with held as materialized (
     from batch b
     where b.id = any ($1::bigint[])
 )
-select o.id, o.batch, o.kind, o.digest, o.edition, o.message, o.attempts, o.attested, o.subscription,
+select o.id, o.batch, o.kind, o.digest, o.edition, o.message, o.attempts, o.attested,
        now() - o.created_at as age, held.replaced,
        o.kind = 'address' and c.subscriber is null as void,
-       s.newsletter, coalesce(c.language, s.language) as language, s.notice,
+       o.subscription, s.newsletter, coalesce(c.language, s.language) as language, s.notice,
        coalesce(c.handle, s.handle) as handle, coalesce(c.asked_at, s.asked_at) as asked_at,
        p.id as subscriber, p.handle as subscriber_handle, k.dek,
        coalesce(c.address, p.address) as address
@@ -151,7 +151,7 @@ order by o.id;
 -- name: mails_to_staff -> mailer.outbox.ToStaff
 -- Letters to staff that wait in those batches.
 select o.id, o.batch, o.kind, o.message, o.attempts, now() - o.created_at as age, f.id as staff,
-       f.language, k.dek, f.address
+       coalesce(f.language, 'en') as language, k.dek, f.address
 from outbox o
 join staff f on f.id = o.staff
 join subject k on k.id = f.id
@@ -207,11 +207,6 @@ update outbox set attested = true where id = $1;
 -- Whoever leaves: what is on the wire already is settled as what it becomes.
 update outbox set state = 'dropped', settled_at = now()
 where subscription = $1 and state = 'waiting';
-
--- name: drop_changes
-update outbox o set state = 'dropped', settled_at = now()
-from subscription s
-where o.subscription = s.id and s.subscriber = $1 and o.kind = 'address' and o.state = 'waiting';
 
 -- name: drop_renewals
 update outbox o set state = 'dropped', settled_at = now()

@@ -17,7 +17,9 @@
 --     log_tile, log_checkpoint,  read              read, grow        only workers seal
 --     log_objection
 --     worker                     read              all
---     staff                      all               read              accounts are made on pages
+--     staff, session,            all               read              accounts are made on pages; letters
+--     recovery_code, passkey,                                        to staff are made by workers
+--     staff_link
 --     migration                  read              read              the owner migrates
 --     everything else            all               all               the service's working memory
 --
@@ -40,7 +42,7 @@ begin
         where schemaname = 'public'
           and tablename not in ('consent_event', 'subject', 'notice', 'vault_key', 'house',
                                 'log_tile', 'log_checkpoint', 'log_objection', 'worker', 'staff',
-                                'migration')
+                                'session', 'recovery_code', 'passkey', 'staff_link', 'migration')
     loop
         execute format('grant select, insert, update, delete on %I to mailer_web, mailer_worker',
                        each);
@@ -54,7 +56,7 @@ grant update (seq, head, latest) on subject to mailer_web, mailer_worker;
 grant delete on subject to mailer_web, mailer_worker;  -- only of those without events: see its keys
 grant execute on function erase_subject(uuid) to mailer_web, mailer_worker;
 
-grant insert, update, delete on staff to mailer_web;
+grant insert, update, delete on staff, session, recovery_code, passkey, staff_link to mailer_web;
 
 grant insert, update, delete on worker, log_objection to mailer_worker;
 grant insert, update on log_tile, log_checkpoint to mailer_worker;

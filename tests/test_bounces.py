@@ -392,7 +392,7 @@ def answer(found: Found, **given: object) -> Answer:
 async def told(home: Home, answers: Sequence[Answer]) -> None:
     async with home.conn.transaction():
         await bounces.hold(home.conn, answers)
-        await bounces.settled(home.conn, home.vault, answers)
+        await bounces.settled(home.conn, home.vault, {}, answers)
 
 
 async def test_a_refusal_at_rcpt_is_a_strike_like_any_other(home: Home) -> None:
@@ -530,8 +530,9 @@ async def test_complaints_of_one_in_a_thousand_raise_an_alarm_and_three_a_second
     home: Home, complaints: int, kinds: list[str]
 ) -> None:
     digest = await home.digest()
-    sent = [health.Tally(digest, "google", "sent")] * 1000
-    await health.add(home.conn, sent + [health.Tally(digest, "google", "complaint")] * complaints)
+    happened = {"sent": 1000, "complaint": complaints}
+    tallies = {health.Tally(digest, "google", what): many for what, many in happened.items()}
+    await health.add(home.conn, tallies)
     alarms = await bounces.watch(home.conn, home.vault)
     assert sorted(a.kind for a in alarms) == sorted(kinds)
 

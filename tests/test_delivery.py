@@ -19,11 +19,10 @@ from mailer import (
     subscriptions,
     suppressions,
 )
-from mailer import delivery as delivering
 from mailer.articles import Draft
 from mailer.config import Settings
 from mailer.db import Connection, Pool
-from mailer.delivery import Delivery, verdicts
+from mailer.delivery import Delivery, filling, verdicts
 from mailer.digests import Digest, Edition
 from mailer.smtp import RoadClosed, Verdict
 from mailer.vault import Vault
@@ -79,10 +78,10 @@ class Post:
             end.set()
         delivery = self.delivery(answers, end, letters=letters)
         await outbox.beat(self.conn, delivery.worker)
-        delivery.rest = 0
+        delivery.bag.rest = 0
         await delivery.step()
         await delivery.finish()
-        assert (delivery.batches, delivery.wire) == ({}, {})
+        assert (delivery.bag.batches, delivery.bag.wire) == ({}, {})
         return answers
 
     def delivery(self, road: object, stop: asyncio.Event, *, letters: bool) -> Delivery:
@@ -390,7 +389,7 @@ async def test_an_error_loses_nothing_that_is_in_memory(post: Post) -> None:
         await delivery.step()
     assert len(road.handed) == 1
     settled = (await outbox.progress(post.conn, sent.id))["sent"]
-    assert len(delivery.wire) + settled == 1  # on the wire still, or settled before it broke
+    assert len(delivery.bag.wire) + settled == 1  # on the wire still, or settled before it broke
     await post.conn.execute("alter table outbox rename column away to reply")
     await delivery.step()
     assert [recipient for _, _, recipient in road.handed] == [ANNA, BORIS]
@@ -414,7 +413,7 @@ async def test_a_provider_that_asks_for_less_gets_less_and_then_more_again(post:
     on_way = 0
 
     def most() -> int:
-        return sum(ready.provider == "google" for ready in delivery.wire.values())
+        return sum(ready.provider == "google" for ready in delivery.bag.wire.values())
 
     hand = road.hand
 
@@ -434,7 +433,7 @@ async def test_a_provider_that_asks_for_less_gets_less_and_then_more_again(post:
 async def test_mails_to_a_provider_without_room_wait_for_it_and_hold_up_no_other(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivering, "AHEAD", 1)
+    monkeypatch.setattr(filling, "AHEAD", 1)
     sent = await digest(post, *(f"reader{n}@gmail.com" for n in range(3)), "anna@example.org")
     await providers.halve(post.conn, "google", 2)
     road = Answers([])
@@ -475,13 +474,13 @@ async def test_a_road_closed_at_a_providers_mail_is_a_slow_down_too(post: Post) 
     await digest(post, "anna@gmail.com")
     delivery = post.delivery(Answers([]), asyncio.Event(), letters=False)
     await outbox.beat(post.conn, delivery.worker)
-    await delivery.fill_some(post.conn)
-    ready = delivery.staged.popleft()
-    delivery.wire[ready.mail.id] = ready
+    await delivery.filling.fill_some(post.conn)
+    ready = delivery.bag.staged.popleft()
+    delivery.bag.put_on_wire(ready)
     closed = RoadClosed("too many")
     closed.code = 421
-    delivery.heard(ready, closed)
-    await delivery.claim(post.conn)
+    delivery.flow.heard(ready, closed)
+    await delivery.filling.claim(post.conn)
     assert await post.conn.fetchval("select name from provider") == "google"
 
 

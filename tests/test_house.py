@@ -27,6 +27,7 @@ LADDER = (
     ),
     (
         "access",
+        "acts",
         "answers",
         "articles",
         "backups",
@@ -38,7 +39,7 @@ LADDER = (
         "staff",
         "subscribers",
     ),
-    ("digests", "feeds", "schedules", "subscriptions"),
+    ("digests", "factors", "feeds", "schedules", "sessions", "subscriptions"),
     (
         "bounces",
         "erasures",
@@ -72,6 +73,7 @@ LADDER = (
         "web.guard",
         "web.page",
     ),
+    ("web.desk",),
     (
         "web.api",
         "web.archive",
@@ -85,6 +87,7 @@ LADDER = (
         "web.public",
         "web.record",
         "web.rights",
+        "web.staff",
         "worker",
     ),
     ("web.app",),

@@ -388,6 +388,22 @@ async def test_a_mails_language_is_the_pages(here: Here) -> None:
         assert answer.headers["Content-Language"] == "ru"
 
 
+@pytest.mark.parametrize(("more", "language"), [("", "ru"), ("?lang=en", "en")])
+async def test_a_consent_records_the_language_of_the_page_it_was_given_on(
+    here: Here, more: str, language: str
+) -> None:
+    await world.ask(here.conn, here.vault, here.weekly.wish("vera@example.org", "ru"))
+    token = await here.link("vera@example.org", "confirm")
+    browser = {"Accept-Language": "de"}
+    await here.client.post(f"/confirm/{token}{more}", headers=browser, allow_redirects=False)
+    (given,) = [
+        event.content["evidence"]
+        for event in await here.events("vera@example.org")
+        if event.content["type"] == "consent.confirmed"
+    ]
+    assert given["language"] == language
+
+
 # notices and the archive
 
 

@@ -19,9 +19,11 @@ kept but strike nobody. Each act can be undone.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Literal, TypeAlias
 from uuid import UUID
 
@@ -121,7 +123,7 @@ async def take(conn: Connection, keys: Vault, report: Report) -> Taken:
     kept = await keep(conn, keys, report.channel, found, mail, reason, reading.status, report.text)
     if mail is not None and mail.digest is not None:
         domain = found.subscriber.reach(keys).domain
-        await health.add(conn, [health.Tally(mail.digest, providers.of(domain), reason)])
+        await health.add(conn, {health.Tally(mail.digest, providers.of(domain), reason): 1})
     return Taken(kind, reason, kept, await act_on(conn, keys, found, kind, kept))
 
 
@@ -276,21 +278,44 @@ class Answer:
     first: bool
     again: bool
 
+    @cached_property
+    def refused(self) -> str | None:
+        """The reason of a refusal that is final. At MAIL or after the text the server speaks of us
+        or of the mail (RFC 5321, 4.2.4): the words then say what the matter is, and nobody is
+        struck."""
+        if self.kind == "sent" or self.again:
+            return None
+        reason = judge(reply(f"{self.code or ''} {self.reply}", self.status, self.stage))
+        if self.kind == "later":
+            return reason if KINDS[reason] in ("soft", "policy") else "late"
+        if self.stage == "rcpt":
+            return "unsaid" if reason == "unclear" else reason
+        return reason if KINDS[reason] == "policy" else "rules"
+
 
 async def hold(conn: Connection, answers: Sequence[Answer]) -> None:
     """Lock the subscriptions that `settled` may end, before anything else of them is locked."""
-    struck = [answer.subscription for answer in answers if refused(answer)]
+    struck = [answer.subscription for answer in answers if answer.refused]
     if struck:
         await conn.execute(SQL.hold, struck)
 
 
-async def settled(conn: Connection, keys: Vault, answers: Sequence[Answer]) -> None:
-    """Count what became of mails, and take refusals at RCPT as bounces; where they are settled."""
-    await health.add(conn, [tally for answer in answers for tally in counted(answer)])
+async def settled(
+    conn: Connection,
+    keys: Vault,
+    sent: Mapping[tuple[int, str | None], int],
+    answers: Sequence[Answer],
+) -> None:
+    """Count what became of mails, and take refusals at RCPT as bounces; where they are settled.
+
+    `sent`: how many mails of a digest a provider took, beside those in `answers`.
+    """
+    tallies = Counter({health.Tally(*key, "sent"): many for key, many in sent.items()})
+    tallies.update(tally for answer in answers for tally in counted(answer))
+    await health.add(conn, tallies)
     for answer in answers:
-        reason = refused(answer)
-        if reason is not None:
-            await strike(conn, keys, answer, reason)
+        if answer.refused is not None:
+            await strike(conn, keys, answer, answer.refused)
 
 
 def counted(answer: Answer) -> list[health.Tally]:
@@ -299,22 +324,8 @@ def counted(answer: Answer) -> list[health.Tally]:
     if answer.again:
         words = ["deferred"] if answer.first else []
     else:
-        reason = refused(answer)
-        words = ["refused", reason] if reason else ["sent"]
+        words = ["refused", answer.refused] if answer.refused else ["sent"]
     return [health.Tally(answer.digest, answer.provider, what) for what in words]
-
-
-def refused(answer: Answer) -> str | None:
-    """The reason of a refusal that is final. At MAIL or after the text the server speaks of us or
-    of the mail (RFC 5321, 4.2.4): the words then say what the matter is, and nobody is struck."""
-    if answer.kind == "sent" or answer.again:
-        return None
-    reason = judge(reply(f"{answer.code or ''} {answer.reply}", answer.status, answer.stage))
-    if answer.kind == "later":
-        return reason if KINDS[reason] in ("soft", "policy") else "late"
-    if answer.stage == "rcpt":
-        return "unsaid" if reason == "unclear" else reason
-    return reason if KINDS[reason] == "policy" else "rules"
 
 
 async def strike(conn: Connection, keys: Vault, answer: Answer, reason: str) -> None:

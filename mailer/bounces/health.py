@@ -5,7 +5,6 @@ Gmail answered 550 5.1.1 for people who existed. Which provider a person is with
 the address when it is needed and kept nowhere; kept are sums, and in them small providers are one.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -38,7 +37,7 @@ Alarming: TypeAlias = Literal["storm", "complaints", "many-complaints"]
 
 @dataclass(frozen=True)
 class Tally:
-    """Something (`what`) happened once to a mail of a digest, to a provider."""
+    """Something (`what`) that happened to mails of a digest, to a provider; None: a small one."""
 
     digest: int
     provider: str | None
@@ -107,12 +106,12 @@ def provider(domain: str) -> str:
     return providers.of(domain) or OTHER
 
 
-async def add(conn: Connection, tallies: Sequence[Tally]) -> None:
+async def add(conn: Connection, tallies: Mapping[Tally, int]) -> None:
     """Count them, in one statement."""
-    sums = Counter((each.digest, each.provider or OTHER, each.what) for each in tallies)
-    if sums:
-        digests, names, what = (list(column) for column in zip(*sums, strict=True))
-        await conn.execute(SQL.tally, digests, names, what, list(sums.values()))
+    if tallies:
+        rows = [(each.digest, each.provider or OTHER, each.what) for each in tallies]
+        digests, names, what = (list(column) for column in zip(*rows, strict=True))
+        await conn.execute(SQL.tally, digests, names, what, list(tallies.values()))
 
 
 # storms

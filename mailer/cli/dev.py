@@ -44,9 +44,9 @@ WELCOME = """
   On a site    {site}      as an element; {site}/plain in its own HTML
   Inbox        {base}/inbox      every mail ends here
   Archive      {base}/archive
+  Staff        {base}/staff      as {staff}, password in {password}
 
   Send a digest, from another terminal:  ./run digest send {slug}
-  Staff account: {staff}, password in {password}
 
   Data in {data}. Stop with Ctrl+C.
 """

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from mailer import (
     consent,
@@ -52,8 +53,7 @@ class Compiled:
     purposes: Sequence[Purpose]
 
 
-@dataclass(frozen=True)
-class Ready:
+class Ready(NamedTuple):
     """A mail composed as far as it is the same for all, and the person it goes to.
 
     `recipient`: their address on the wire; `hash`: by which it may be suppressed; `provider`: the
@@ -62,12 +62,11 @@ class Ready:
 
     mail: Mail
     subject: Subject
-    to: Address
     recipient: str
     hash: bytes
     provider: str | None
     compiled: Compiled
-    tokens: Mapping[Purpose, Token] = field(default_factory=dict)
+    tokens: Mapping[Purpose, Token]
 
 
 @dataclass
@@ -110,7 +109,6 @@ class Composer:
         return Ready(
             mail,
             subject,
-            to,
             f"{to.given.rpartition('@')[0]}@{to.domain}",
             self.keys.suppression(to.normal),
             providers.of(to.domain),

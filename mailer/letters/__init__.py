@@ -240,7 +240,7 @@ def edition(settings: Settings, newsletter: Newsletter, digest: Digest, edition:
 
 def to_staff(letter: str, settings: Settings, language: str, **values: object) -> Letter:
     """To one of those who run the service. `desk`: where their pages are."""
-    desk = f"{settings.base_url}/staff/"
+    desk = f"{settings.base_url}/staff"
     return composed(
         letter, settings, settings.domain, language, single(language), desk=desk, **values
     )

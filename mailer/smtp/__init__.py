@@ -24,6 +24,9 @@ __all__ = ["DEPTH", "Outcome", "Road", "RoadClosed", "Stage", "Times", "Verdict"
 log = logging.getLogger(__name__)
 
 REST_SECONDS = 60.0
+ALONG_SECONDS = 0.003
+"""How long a mail may wait to go along with another's text."""
+
 MAILBOX = re.compile(r"[^\s<>@\x00-\x1f\x7f]+@[!-;=?A-~]+")
 NO_SERVER = "There is no mail server to send by: set MAILER_SMTP_URL."
 FAULT = "No connection could be made to a mail server ({what})."
@@ -57,6 +60,8 @@ class Road:
         self.failed: RoadClosed | None = None
         self.closing = False
         self.moved: set[asyncio.Future[None]] = set()
+        self.pumping = False
+        self.hurrying: asyncio.TimerHandle | None = None
 
     # handing over
 
@@ -116,7 +121,9 @@ class Road:
             await self.move()
         self.owed += 1
         self.waiting.append(parcel)
-        self.pump()
+        if not self.pumping:
+            self.pumping = True
+            asyncio.get_running_loop().call_soon(self.pump)
 
     def withdraw(self, parcel: Parcel) -> None:
         """Nobody waits for it any more."""
@@ -188,12 +195,31 @@ class Road:
     # connections
 
     def pump(self) -> None:
-        """Give what waits to whoever has room; open more connections for the rest."""
-        for session in [s for s in self.sessions if not s.flight] or list(self.sessions):
-            if not self.waiting:
-                return
-            session.take()
-        self.widen(len(self.waiting))
+        """Give what waits to whoever has room; open more connections for the rest.
+
+        What can go along with a text that is about to be written waits a moment for that: it is
+        one write less, and one the less for the server to read.
+        """
+        self.pumping = False
+        self.share_out(along=sum(session.nears_text for session in self.sessions))
+        if self.waiting and self.hurrying is None:
+            loop = asyncio.get_running_loop()
+            self.hurrying = loop.call_later(ALONG_SECONDS, self.hurry)
+
+    def hurry(self) -> None:
+        self.hurrying = None
+        self.share_out(along=0)
+
+    def share_out(self, along: int) -> None:
+        """All that waits but `along`, first to those who have nothing to do."""
+        for session in [session for session in self.sessions if not session.flight]:
+            if len(self.waiting) > along:
+                session.take()
+                along += session.nears_text
+        for session in list(self.sessions):
+            if len(self.waiting) > along:
+                session.take()
+        self.widen(len(self.waiting) - along)
 
     def retire(self) -> None:
         """Connections that have had their time make room for others."""

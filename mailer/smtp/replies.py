@@ -39,6 +39,8 @@ class Replies:
                 return None
             line = self.buffer[self.at : end].rstrip(b"\r")
             self.at = end + 1
+            if not self.lines and line[3:4] == b" " and line[:3].isdigit():  # as most are
+                return int(line[:3]), line[4:].strip().decode("utf-8", "replace")
             if self.last(line):
                 lines, self.lines = self.lines, []
                 return self.code, b" ".join(lines).decode("utf-8", "replace")

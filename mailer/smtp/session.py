@@ -15,7 +15,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Protocol, TypeAlias
 
 from mailer.config import Smtp
@@ -91,20 +90,11 @@ class Owner(Protocol):
     def gone(self, session: "Session", problem: RoadClosed) -> None: ...
 
 
-class Step(IntEnum):
-    """Which answer is waited for."""
-
-    IDLE = 0
-    MAIL = 1
-    RCPT = 2
-    DATA = 3
-    END = 4
-    RSET = 5
-    QUIT = 6
-
+# Which answer is waited for.
+IDLE, MAIL, RCPT, DATA, END, RSET, QUIT = range(7)
 
 KINDS: dict[int, Kind] = {2: "sent", 4: "later", 5: "never"}
-STAGES: dict[Step, Stage] = {Step.MAIL: "mail", Step.RCPT: "rcpt"}
+STAGES: dict[int, Stage] = {MAIL: "mail", RCPT: "rcpt"}
 
 
 class Session(asyncio.Protocol):
@@ -116,7 +106,7 @@ class Session(asyncio.Protocol):
         self.offer = offer
         self.times = times
         self.flight: deque[Parcel] = deque()
-        self.step = Step.IDLE
+        self.step = IDLE
         self.replies = Replies()
         self.mails = 0
         self.over = False
@@ -138,14 +128,20 @@ class Session(asyncio.Protocol):
     def good(self) -> bool:
         """Whether it takes mails at all; one, however late."""
         fresh = not self.mails or time.monotonic() - self.opened < MOST_SECONDS
-        return fresh and self.mails < MOST_MAILS and self.step != Step.QUIT
+        return fresh and self.mails < MOST_MAILS and self.step != QUIT
 
     @property
     def room(self) -> bool:
         """Whether a mail may begin now."""
-        if self.step == Step.IDLE:
+        if self.step == IDLE:
             return self.good
-        behind = self.step in (Step.END, Step.RSET) and len(self.flight) < DEPTH
+        behind = self.step in (END, RSET) and len(self.flight) < DEPTH
+        return behind and self.offer.pipelining and self.good
+
+    @property
+    def nears_text(self) -> bool:
+        """Whether it writes a text next, and can take the next mail's commands along with that."""
+        behind = MAIL <= self.step <= DATA and len(self.flight) < DEPTH
         return behind and self.offer.pipelining and self.good
 
     @property
@@ -154,7 +150,7 @@ class Session(asyncio.Protocol):
         if not self.good:
             return 0
         if not self.offer.pipelining:
-            return int(self.step == Step.IDLE)
+            return int(self.step == IDLE)
         return min(DEPTH - len(self.flight), MOST_MAILS - self.mails)
 
     def unfit(self, parcel: Parcel) -> Verdict | None:
@@ -170,7 +166,7 @@ class Session(asyncio.Protocol):
 
     def take(self) -> None:
         """Begin the next mail, if there is one and room for it; or leave, if it is time."""
-        if self.step == Step.IDLE and not self.good:
+        if self.step == IDLE and not self.good:
             self.quit()
         elif self.room and (parcel := self.owner.next(self)) is not None:
             self.transport.write(self.envelope(parcel))
@@ -185,8 +181,8 @@ class Session(asyncio.Protocol):
         """The mail is on its way with these commands."""
         self.flight.append(parcel)
         self.mails += 1
-        if self.step == Step.IDLE:
-            self.expect(Step.MAIL, self.times.mail)
+        if self.step == IDLE:
+            self.expect(MAIL, self.times.mail)
         mail = f"MAIL FROM:<{parcel.sender}>{self.parameters(parcel)}\r\n".encode()
         return mail + self.rcpt(parcel) + b"DATA\r\n" if self.offer.pipelining else mail
 
@@ -210,21 +206,21 @@ class Session(asyncio.Protocol):
             self.astray(0, str(error))
 
     def heard(self, code: int, said: str) -> None:
-        if self.step == Step.QUIT:
+        if self.step == QUIT:
             self.end(closed(self.server, "it said goodbye"))
         elif not self.flight:
             self.end(closed(self.server, f"{code} {masked(said, '')}", code))
         elif code in OF_US:
             self.dismissed(code, said)
-        elif self.step == Step.RSET:
+        elif self.step == RSET:
             self.heard_rset(code, said)
         elif self.flight[0].refusal is not None:
             self.heard_more(code, said)
-        elif self.step == Step.END:
+        elif self.step == END:
             self.heard_end(code, said)
-        elif code == 354 and self.step == Step.DATA and not self.replies.more:
+        elif code == 354 and self.step == DATA and not self.replies.more:
             self.write_text()
-        elif code // 100 == 2 and self.step < Step.DATA:
+        elif code // 100 == 2 and self.step < DATA:
             self.accepted()
         elif code // 100 in (4, 5) and code != 503:
             self.refused(code, said)
@@ -233,14 +229,14 @@ class Session(asyncio.Protocol):
 
     def accepted(self) -> None:
         """MAIL or RCPT."""
-        step = Step(self.step + 1)
-        self.expect(step, self.times.rcpt if step == Step.RCPT else self.times.data)
+        step = self.step + 1
+        self.expect(step, self.times.rcpt if step == RCPT else self.times.data)
         if not self.offer.pipelining:
             head = self.flight[0]
-            self.transport.write(self.rcpt(head) if step == Step.RCPT else b"DATA\r\n")
+            self.transport.write(self.rcpt(head) if step == RCPT else b"DATA\r\n")
 
     def write_text(self) -> None:
-        self.expect(Step.END, self.times.end)
+        self.expect(END, self.times.end)
         self.transport.write(b"".join((self.flight[0].mail, b".\r\n", self.following())))
 
     def heard_end(self, code: int, said: str) -> None:
@@ -258,8 +254,8 @@ class Session(asyncio.Protocol):
 
     def refused(self, code: int, said: str) -> None:
         self.flight[0].refusal = self.judged(code, said)
-        if self.offer.pipelining and self.step < Step.DATA:
-            self.expect(Step(self.step + 1), self.times.rcpt)
+        if self.offer.pipelining and self.step < DATA:
+            self.expect(self.step + 1, self.times.rcpt)
         else:
             self.reset()
 
@@ -267,19 +263,19 @@ class Session(asyncio.Protocol):
         """Answers to commands that were written before the refusal was known."""
         refusal = self.flight[0].refusal
         assert refusal is not None
-        if self.step == Step.DATA and code == 354 and refusal.stage == "rcpt":
-            self.expect(Step.END, self.times.end)
+        if self.step == DATA and code == 354 and refusal.stage == "rcpt":
+            self.expect(END, self.times.end)
             self.transport.write(b".\r\n")  # RFC 2920, 3.1: a message to nobody
-        elif self.step == Step.END or (self.step == Step.DATA and code // 100 in (4, 5)):
+        elif self.step == END or (self.step == DATA and code // 100 in (4, 5)):
             self.reset()
-        elif self.step == Step.RCPT and code // 100 in (4, 5):
-            self.expect(Step.DATA, self.times.data)
+        elif self.step == RCPT and code // 100 in (4, 5):
+            self.expect(DATA, self.times.data)
         else:
             self.astray(code, said)
 
     def reset(self) -> None:
         """End the transaction, and see by the answer whether we are in step."""
-        self.expect(Step.RSET, self.times.mail)
+        self.expect(RSET, self.times.mail)
         self.transport.write(b"RSET\r\n" + self.following())
 
     def heard_rset(self, code: int, said: str) -> None:
@@ -293,9 +289,9 @@ class Session(asyncio.Protocol):
 
     def advance(self) -> None:
         if self.flight:
-            self.expect(Step.MAIL, self.times.mail)
+            self.expect(MAIL, self.times.mail)
             return
-        self.expect(Step.IDLE, IDLE_SECONDS)
+        self.expect(IDLE, IDLE_SECONDS)
         self.take()
 
     def judged(self, code: int, said: str) -> Verdict:
@@ -313,7 +309,7 @@ class Session(asyncio.Protocol):
 
     def astray(self, code: int, said: str) -> None:
         """No answer to what was asked: nothing on this connection can be believed any more."""
-        if self.step == Step.QUIT or not self.flight:
+        if self.step == QUIT or not self.flight:
             self.end(closed(self.server, "its answers make no sense"))
             return
         refusal = self.flight[0].refusal
@@ -332,7 +328,7 @@ class Session(asyncio.Protocol):
         problem = closed(self.server, SILENT)
         if not self.flight:
             self.end(problem)
-        elif self.step == Step.MAIL:
+        elif self.step == MAIL:
             self.unlucky(problem)
         else:
             if self.flight[0].refusal is None:
@@ -353,7 +349,7 @@ class Session(asyncio.Protocol):
     def end(self, problem: RoadClosed) -> None:
         """Close. What was refused was refused; what was not tried goes back."""
         self.over = True
-        self.step = Step.QUIT
+        self.step = QUIT
         if self.timer is not None:
             self.timer.cancel()
         self.transport.abort()
@@ -377,8 +373,8 @@ class Session(asyncio.Protocol):
 
     def quit(self) -> None:
         """Say goodbye, and wait a little for the answer."""
-        if self.step == Step.IDLE:
-            self.expect(Step.QUIT, QUIT_SECONDS)
+        if self.step == IDLE:
+            self.expect(QUIT, QUIT_SECONDS)
             self.transport.write(b"QUIT\r\n")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -389,7 +385,7 @@ class Session(asyncio.Protocol):
 
     # how long it takes
 
-    def expect(self, step: Step, seconds: float) -> None:
+    def expect(self, step: int, seconds: float) -> None:
         self.step = step
         self.wait(seconds)
 
@@ -406,7 +402,7 @@ class Session(asyncio.Protocol):
         left = self.deadline - self.loop.time()
         if left > 0:
             self.wait(left)
-        elif self.step == Step.IDLE:
+        elif self.step == IDLE:
             self.quit()
         else:
             self.drop()
@@ -415,5 +411,5 @@ class Session(asyncio.Protocol):
         self.wait(self.times.block)
 
     def resume_writing(self) -> None:
-        if self.step == Step.END:
+        if self.step == END:
             self.wait(self.times.end)

@@ -17,6 +17,7 @@ from mailer.vault import Vault
 from mailer.web import (
     api,
     archive,
+    desk,
     guard,
     health,
     hooks,
@@ -30,6 +31,8 @@ from mailer.web import (
     record,
     rights,
 )
+from mailer.web.staff import account, entrance, factor, home
+from mailer.web.staff import acts as staff_acts
 
 LOG = logging.getLogger(__name__)
 ACCESS = logging.getLogger("mailer.web.access")
@@ -87,6 +90,26 @@ ROUTES = [
     web.get("/metrics", metrics.show),
 ]
 
+# Below /staff there is nothing but these lines; each says who may (`web.desk`).
+STAFF = [
+    # coming in and going out
+    desk.anybody("GET", "/staff/sign-in", entrance.sign_in_page),
+    desk.anybody("POST", "/staff/sign-in", entrance.sign_in),
+    desk.half("GET", "/staff/code", entrance.code_page),
+    desk.half("POST", "/staff/code", entrance.code),
+    desk.get("/staff/again", entrance.again_page, *desk.EVERYONE, bare=True),
+    desk.post("/staff/again", entrance.again, *desk.EVERYONE, bare=True),
+    desk.post("/staff/sign-out", entrance.sign_out, *desk.EVERYONE, bare=True),
+    desk.get("/staff/factor", factor.app_page, *desk.EVERYONE, fresh=True, bare=True),
+    desk.post("/staff/factor", factor.set_app, *desk.EVERYONE, fresh=True, bare=True),
+    desk.post("/staff/factor/codes", factor.new_codes, *desk.EVERYONE, fresh=True),
+    # home
+    desk.get("/staff", home.show, *desk.EVERYONE),
+    desk.post("/staff/language", account.speak, *desk.EVERYONE, bare=True),
+    # who did what
+    desk.get("/staff/acts", staff_acts.listing, "owner", "privacy"),
+]
+
 # Only in `mailer dev`, whose mails go nowhere else.
 INBOX_ROUTES = [
     web.get("/inbox", inbox.listing),
@@ -102,9 +125,11 @@ def make(
     app = web.Application(middlewares=around, client_max_size=guard.BODY_BYTES)
     app[page.SETTINGS], app[page.POOL], app[page.VAULT] = settings, pool, vault
     app[hooks.FETCHER], app[hooks.CERTIFICATES] = hooks.Fetcher(), {}
+    app[entrance.HASHING] = asyncio.Semaphore(entrance.HASHING_AT_ONCE)
     app[metrics.GAUGES] = metrics.Gauges()
     app.cleanup_ctx.append(metrics.ticking)
     app.add_routes(ROUTES)
+    desk.install(app, STAFF)
     if mailbox is not None:
         app[inbox.MAILBOX] = mailbox
         app.add_routes(INBOX_ROUTES)

@@ -44,6 +44,11 @@ def about(request: web.Request, found: Found | None, template: str) -> web.Respo
     )
 
 
+def spoken(request: web.Request, found: Found | None) -> str:
+    """The language of a page about it."""
+    return page.language(request, found.subscription.language if found else None)
+
+
 # /confirm/TOKEN
 
 
@@ -61,8 +66,9 @@ def standing(found: Found | None) -> str:
 
 async def confirm(request: web.Request) -> web.Response:
     keys = request.app[page.VAULT]
-    evidence = {"page": CONFIRM_VERSION, "language": page.language(request)}
     async with request.app[page.POOL].acquire() as conn, conn.transaction():
+        shown = await subscriptions.look(conn, keys, token(request), "confirm")
+        evidence = {"page": CONFIRM_VERSION, "language": spoken(request, shown)}
         outcome, found = await subscriptions.confirm(conn, keys, token(request), evidence)
     if outcome != "confirmed" or found is None:
         return about(request, found, outcome)
@@ -72,12 +78,11 @@ async def confirm(request: web.Request) -> web.Response:
 
 async def ask_again(request: web.Request) -> web.Response:
     """POST /confirm/TOKEN/again: a new mail instead of an expired link."""
-    app = request.app
+    app, keys = request.app, request.app[page.VAULT]
     async with app[page.POOL].acquire() as conn, conn.transaction():
-        await subscriptions.ask_again(
-            conn, app[page.VAULT], token(request), app[page.SETTINGS].confirm_hours
-        )
-    return page.see_other(request, "/check-inbox", lang=page.language(request))
+        found = await subscriptions.look(conn, keys, token(request), "confirm")
+        await subscriptions.ask_again(conn, keys, token(request), app[page.SETTINGS].confirm_hours)
+    return page.see_other(request, "/check-inbox", lang=spoken(request, found))
 
 
 # /refuse/TOKEN
@@ -90,13 +95,15 @@ async def refuse_page(request: web.Request) -> web.Response:
 async def refuse(request: web.Request) -> web.Response:
     sent = await sent_with(request)
     never_again = forms.one(sent, "never_again") == "yes"
+    keys = request.app[page.VAULT]
     async with request.app[page.POOL].acquire() as conn, conn.transaction():
-        known = await subscriptions.refuse(
-            conn, request.app[page.VAULT], token(request), never_again=never_again
-        )
+        found = await subscriptions.look(conn, keys, token(request), "refuse")
+        known = await subscriptions.refuse(conn, keys, token(request), never_again=never_again)
     if not known:
         return about(request, None, "refuse")
-    return page.answer(request, "public/refused.html", never_again=never_again)
+    return page.answer(
+        request, "public/refused.html", speak=spoken(request, found), never_again=never_again
+    )
 
 
 async def sent_with(request: web.Request) -> forms.Fields:
@@ -119,9 +126,10 @@ async def renew(request: web.Request) -> web.Response:
     """POST /renew/TOKEN"""
     keys = request.app[page.VAULT]
     shown = forms.one(await sent_with(request), "notice")
-    evidence = {"page": RENEW_VERSION, "channel": "page", "language": page.language(request)}
     async with request.app[page.POOL].acquire() as conn, conn.transaction():
-        before = await renewals.renew(conn, keys, token(request), shown, evidence)
+        found = await subscriptions.look(conn, keys, token(request), "renew")
+        said = {"page": RENEW_VERSION, "channel": "page", "language": spoken(request, found)}
+        before = await renewals.renew(conn, keys, token(request), shown, said)
     stale = before.notice is not None and before.notice.id != shown
     return await about_renewal(request, stale=stale)
 
@@ -145,9 +153,7 @@ async def about_renewal(request: web.Request, *, stale: bool) -> web.Response:
         newsletter=found.newsletter,
         notice=notice,
         changes=notices.difference(found.notice, notice) if is_same_language(question) else [],
-        until=render.date(
-            asked.answer_by, page.language(request, found.subscription.language), zone
-        ),
+        until=render.date(asked.answer_by, spoken(request, found), zone),
         stale=stale,
     )
 

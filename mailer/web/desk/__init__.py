@@ -1,0 +1,50 @@
+"""The staff's desk, as far as all its pages share it: who is let in where, and what a page has.
+
+    table = [desk.get("/staff/digests", digests.listing, *desk.EVERYONE), …]     in web.app
+
+A route below /staff is a line of that table or the service does not start; a line says which roles
+may, and its handler is called with who asks.
+"""
+
+from mailer.web.desk.answering import (
+    FRAMING,
+    answer,
+    back,
+    refused,
+    see_other,
+    text,
+)
+from mailer.web.desk.cookies import forget, knows, remember, remember_device
+from mailer.web.desk.gate import (
+    EVERYONE,
+    FRESH_MINUTES,
+    Entry,
+    Who,
+    anybody,
+    get,
+    half,
+    install,
+    post,
+)
+
+__all__ = [
+    "EVERYONE",
+    "FRAMING",
+    "FRESH_MINUTES",
+    "Entry",
+    "Who",
+    "answer",
+    "anybody",
+    "back",
+    "forget",
+    "get",
+    "half",
+    "install",
+    "knows",
+    "post",
+    "refused",
+    "remember",
+    "remember_device",
+    "see_other",
+    "text",
+]
