@@ -13,6 +13,7 @@ import pytest
 
 from mailer import (
     access,
+    acts,
     address,
     articles,
     consent,
@@ -25,6 +26,7 @@ from mailer import (
     suppressions,
 )
 from mailer.access import SCOPES
+from mailer.acts import Filter
 from mailer.articles import Draft
 from mailer.db import Connection, Pool
 from mailer.vault import Vault
@@ -333,6 +335,13 @@ async def test_an_editor_s_whole_road(desk: Desk) -> None:
     assert (await desk.post(f"{path}/resume"))[1]["state"] == "sending"
     assert (await desk.post(f"{path}/cancel"))[1]["state"] == "cancelled"
     assert (await desk.get("/digests?state=cancelled"))[1]["digests"][0]["number"] == 1
+    told = await acts.listed(desk.conn, desk.vault, Filter(), before=None, most=50)
+    done = [act.evidence["act"] for act in told if act.evidence.get("on") == "weekly/1"]
+    assert done[::-1] == [
+        *("digest.created", "digest.edited", "digest.edited", "digest.approved"),
+        *("digest.paused", "digest.resumed", "digest.cancelled"),
+    ]
+    assert {act.actor for act in told if act.type == "staff.acted"} == {"staff:api/desk"}
     assert (await desk.post("/digests", {"newsletter": "weekly"}))[1]["works"] == 1
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from mailer import access, answers, limits
+from mailer import access, acts, answers, limits
 from mailer.access import Scope, Token
 from mailer.answers import Asked
 from mailer.db import Connection
@@ -57,6 +57,7 @@ def handler(operation: Operation) -> Callable[[web.Request], Awaitable[web.Strea
                                kept.body)  # fmt: skip
             async with conn.transaction():
                 answer = await operation.handle(call, conn)
+                await on_record(operation, call, conn, answer)
                 return await finished(operation, call, conn, answer, asked)
 
     return handle
@@ -65,20 +66,27 @@ def handler(operation: Operation) -> Callable[[web.Request], Awaitable[web.Strea
 async def beside(operation: Operation, call: Call) -> web.StreamResponse:
     """What no transaction may wait for; the key is held by a connection that has none open."""
     assert operation.beside is not None, "the caller looked"
+    if not operation.once:
+        streamed = await operation.beside(call)
+        assert isinstance(streamed, web.StreamResponse), "what does not stream may come again"
+        return streamed
     asked = once(operation, call)
-    if asked is None:
-        answer = await operation.beside(call)
-        if isinstance(answer, web.StreamResponse):
-            return answer
-        return respond(answer.status, answer.headers, text(answer))
     async with call.request.app[page.POOL].acquire() as conn:
-        kept = await answers.before(conn, asked)
+        kept = await answers.before(conn, asked) if asked else None
         if kept is not None:
             return respond(kept.status, {**kept.headers, "Idempotency-Replayed": "true"}, kept.body)
         answer = await operation.beside(call)
         assert isinstance(answer, Answer), "what streams takes no Idempotency-Key"
         async with conn.transaction():
+            await on_record(operation, call, conn, answer)
             return await finished(operation, call, conn, answer, asked)
+
+
+async def on_record(operation: Operation, call: Call, conn: Connection, answer: Answer) -> None:
+    """In the transaction of what was done."""
+    if operation.act is not None:
+        on = answer.on or "/".join(map(str, call.path.values()))
+        await acts.record(conn, call.keys, call.actor, operation.act, on)
 
 
 async def finished(

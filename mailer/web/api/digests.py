@@ -63,8 +63,9 @@ async def create(call: Call, conn: Connection) -> Answer:
     if "introduction" in call.body:
         said = introduction(newsletter, call.body["introduction"])
         await digests.introduce(conn, digest, said)
-    where = call.url(f"{PATH}/{newsletter.slug}/{digest.number}")
-    return Answer(await as_json(conn, digest), 201, {"Location": where})
+    name = f"{newsletter.slug}/{digest.number}"
+    where = {"Location": call.url(f"{PATH}/{name}")}
+    return Answer(await as_json(conn, digest), 201, where, name)
 
 
 def introduction(newsletter: Newsletter, given: Mapping[str, str]) -> Mapping[str, str]:
@@ -289,7 +290,7 @@ INTRODUCTION = ByLanguage(
 AS_IT_IS = {200: ("As it is now.", ref("Digest"))}
 
 
-def verb(name: str, summary: str, handle: Any) -> Operation:
+def verb(name: str, act: str, summary: str, handle: Any) -> Operation:
     """Something that needs no more than to be said."""
     return Operation(
         "POST",
@@ -301,6 +302,7 @@ def verb(name: str, summary: str, handle: Any) -> Operation:
         handle,
         refuses=(409,),
         once=True,
+        act=act,
     )
 
 
@@ -328,6 +330,7 @@ OPERATIONS = (
         "digests:write",
         {201: ("The draft.", ref("Digest"))},
         create,
+        act="digest.created",
         body=Thing(
             {
                 "newsletter": NEWSLETTER,
@@ -357,6 +360,7 @@ OPERATIONS = (
         "digests:write",
         AS_IT_IS,
         edit,
+        act="digest.edited",
         body=Thing(
             {
                 "pick": Listed(Whole(), MOST_IDS, description="Put in."),
@@ -395,6 +399,7 @@ OPERATIONS = (
         "digests:send",
         {200: ("The mail server has taken it.", exactly({"status": {"const": "sent"}}))},
         beside=test,
+        act="digest.tested",
         body=Thing(
             {
                 "to": Text(320),
@@ -417,6 +422,7 @@ OPERATIONS = (
             )
         },
         approve,
+        act="digest.approved",
         body=Thing(
             {
                 "at": Moment("When to begin; else at once."),
@@ -426,8 +432,18 @@ OPERATIONS = (
         edits=True,
         once=True,
     ),
-    verb("recall", "Make an approved digest that has not begun a draft again.", recall),
-    verb("pause", "Send no more of it for the present.", pause),
-    verb("resume", "Go on sending it.", resume),
-    verb("cancel", "Send no more of it, ever. Before it began, its articles come again.", cancel),
+    verb(
+        "recall",
+        "digest.recalled",
+        "Make an approved digest that has not begun a draft again.",
+        recall,
+    ),
+    verb("pause", "digest.paused", "Send no more of it for the present.", pause),
+    verb("resume", "digest.resumed", "Go on sending it.", resume),
+    verb(
+        "cancel",
+        "digest.cancelled",
+        "Send no more of it, ever. Before it began, its articles come again.",
+        cancel,
+    ),
 )

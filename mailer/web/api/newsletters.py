@@ -64,7 +64,7 @@ async def add(call: Call, conn: Connection) -> Answer:
     )
     changed = await change_settings(conn, added, given)
     where = call.url(f"{PATH}/{added.slug}")
-    return Answer(await as_json(conn, changed), 201, {"Location": where})
+    return Answer(await as_json(conn, changed), 201, {"Location": where}, added.slug)
 
 
 async def change(call: Call, conn: Connection) -> Answer:
@@ -176,6 +176,7 @@ OPERATIONS = (
         {201: ("It is there.", ref("Newsletter"))},
         add,
         body=Thing({"slug": NEWSLETTER, **FIELDS}, ("slug", "titles")),
+        act="newsletter.added",
         once=True,
         tagged=True,
     ),
@@ -198,6 +199,7 @@ OPERATIONS = (
         {200: ("As it is now.", ref("Newsletter"))},
         change,
         body=Thing(FIELDS, least=1),
+        act="newsletter.changed",
         tagged=True,
         edits=True,
     ),

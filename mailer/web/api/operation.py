@@ -65,11 +65,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered; `body` is made JSON."""
+    """What is answered; `body` is made JSON. `on`: what was made, if the path does not name it."""
 
     body: Any
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    on: str | None = None
 
 
 Within: TypeAlias = Callable[[Call, Connection], Awaitable[Answer]]
@@ -87,6 +88,7 @@ class Operation:
     `good`: by status, what it means and its schema; other than JSON, by type. `refuses`: statuses
     besides those that every operation may answer. `tagged`: it answers an ETag; `edits`: what is
     changed must be what its ETag, in If-Match, says was seen. `once`: it takes an Idempotency-Key.
+    `act`: as what it goes on record (`acts`), if nothing else of it does.
     """
 
     method: str
@@ -104,6 +106,7 @@ class Operation:
     tagged: bool = False
     edits: bool = False
     once: bool = False
+    act: str | None = None
 
     @property
     def parts(self) -> Sequence[str]:
