@@ -2,7 +2,7 @@
 
 import click
 
-from mailer import staff
+from mailer import render, staff
 from mailer.cli import door
 from mailer.staff import ROLES, Account, Role
 from mailer.vault import Vault
@@ -16,7 +16,8 @@ def command() -> None:
 @command.command()
 @click.argument("email")
 @click.option("--role", type=click.Choice(ROLES), required=True)
-@click.option("--language", help="Of letters to them, and of their pages.")
+@click.option("--language", type=click.Choice(render.DESK),
+              help="Of letters to them, and of their pages.")  # fmt: skip
 @click.password_option(help="Asked for if not given.")
 @door.run
 async def add(email: str, role: Role, language: str | None, password: str) -> None:

@@ -28,7 +28,14 @@ def token(request: web.Request) -> str:
     return request.match_info["token"]
 
 
-def about(request: web.Request, found: Found | None, template: str) -> web.Response:
+def about(
+    request: web.Request,
+    found: Found | None,
+    template: str,
+    *,
+    told: str | None = None,
+    here: str = "",
+) -> web.Response:
     """A page about a subscription, in its language; for an unknown link one of the same shape."""
     if found is None:
         return page.answer(request, "public/unknown.html", status=404)
@@ -41,6 +48,10 @@ def about(request: web.Request, found: Found | None, template: str) -> web.Respo
         newsletter=found.newsletter,
         notice=found.notice,
         manage=found.subscriber.manage_token(request.app[page.VAULT]),
+        leave=found.subscription.token(found.subject, "leave"),
+        whys=subscriptions.WHYS,
+        told=told,
+        here=here,
     )
 
 
@@ -169,26 +180,48 @@ def is_same_language(question: Question) -> bool:
 
 
 async def leave_page(request: web.Request) -> web.Response:
-    found = await found_by(request, "leave")
-    left = found is not None and found.subscription.state == "left"
-    return about_leaving(request, found, "left" if left else "leave")
+    return about_leaving(request, await found_by(request, "leave"))
 
 
 async def leave(request: web.Request) -> web.Response:
     """From the mail program's own button (RFC 8058) or from our page: at once, no questions."""
     one_click = is_one_click(await sent_with(request))
     async with request.app[page.POOL].acquire() as conn, conn.transaction():
-        found = await subscriptions.leave(
+        await subscriptions.leave(
             conn, request.app[page.VAULT], token(request), "one-click" if one_click else "page"
         )
     if one_click:
         return web.Response(text="OK\n")
-    return about_leaving(request, found, "left")
+    return about_leaving(request, await found_by(request, "leave"))
 
 
-def about_leaving(request: web.Request, found: Found | None, template: str) -> web.Response:
+async def ask_back(request: web.Request) -> web.Response:
+    """POST /u/TOKEN/again: it was a mistake; a mail asks to confirm anew, like any form."""
+    app = request.app
+    async with app[page.POOL].acquire() as conn, conn.transaction():
+        await subscriptions.ask_back(
+            conn, app[page.VAULT], token(request), app[page.SETTINGS].confirm_hours
+        )
+    return page.see_other(request, "/check-inbox", lang=page.language(request))
+
+
+async def tell_why(request: web.Request) -> web.Response:
+    """POST /u/TOKEN/reason: to be counted. Without one, the page once more."""
+    why = forms.one(await sent_with(request), "why")
+    if why not in subscriptions.WHYS:
+        return about_leaving(request, await found_by(request, "leave"))
+    async with request.app[page.POOL].acquire() as conn, conn.transaction():
+        found = await subscriptions.tell_why(conn, request.app[page.VAULT], token(request), why)
+    return about_leaving(request, found, told=why)
+
+
+def about_leaving(
+    request: web.Request, found: Found | None, told: str | None = None
+) -> web.Response:
     """Unknown links answer 200 as well: for who wants to leave, having nothing to leave is fine."""
-    answer = about(request, found, template)
+    left = found is not None and found.subscription.state == "left"
+    here = f"{page.root(request)}/u/{token(request)}"
+    answer = about(request, found, "left" if left else "leave", told=told, here=here)
     answer.set_status(200)
     return answer
 

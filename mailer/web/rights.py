@@ -65,8 +65,7 @@ def about(
 
 
 def back(request: web.Request, done: str) -> web.Response:
-    query = {"lang": request.query["lang"]} if "lang" in request.query else {}
-    return page.see_other(request, f"/me/{token(request)}", done=done, **query)
+    return page.see_other(request, f"/me/{token(request)}", done=done)
 
 
 # /me/TOKEN/address
