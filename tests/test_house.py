@@ -78,7 +78,7 @@ LADDER = (
         "web.page",
     ),
     ("web.guard", "web.intake", "web.known"),
-    ("web.desk",),
+    ("web.desk", "web.door"),
     (
         "web.api",
         "web.archive",

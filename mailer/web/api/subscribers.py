@@ -6,12 +6,11 @@ No address is ever in a path or query, where logs might keep it.
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from mailer import notices, people, subscriptions, suppressions
+from mailer import people, subscriptions, suppressions
 from mailer.db import Connection
-from mailer.errors import Several
 from mailer.newsletters import CADENCES
 from mailer.subscriptions import State
-from mailer.web import forms, guard
+from mailer.web import door, forms, guard, page
 from mailer.web.api.lists import NEWSLETTER
 from mailer.web.api.operation import PARTS, Answer, Call, Operation
 from mailer.web.api.reach import everything, only, reached
@@ -55,11 +54,12 @@ async def count(call: Call, conn: Connection) -> Answer:
     return Answer({"counts": counted})
 
 
-async def ask(call: Call, conn: Connection) -> Answer:
-    """The door of the form, with the checks of the form: one answer, whoever the address is."""
+async def ask(call: Call) -> Answer:
+    """By the door that forms come in by: one answer, whoever the address is."""
     given = call.body
-    for slug in given["newsletters"]:
-        await reached(conn, call.token, slug)
+    async with call.request.app[page.POOL].acquire() as conn:
+        for slug in given["newsletters"]:
+            await reached(conn, call.token, slug)
     filled = Filled(
         email=given["email"].strip(" \t"),
         newsletters=tuple(dict.fromkeys(given["newsletters"])),
@@ -69,21 +69,17 @@ async def ask(call: Call, conn: Connection) -> Answer:
         cadence=given.get("cadence"),
         form=VERSION,
     )
-    if faults := forms.faults(filled):
-        raise Several([*faults.values()])  # type: ignore[list-item]  # what is wrong with a form is Invalid
-    network = guard.ip(given.get("ip", "")) or guard.client(
-        call.request, call.settings.trusted_proxies
-    )
-    if refused := await guard.too_many(conn, call.keys, network):
-        raise refused
-    language = filled.language or (await notices.find(conn, filled.notice)).language
+    for fault in forms.faults(filled).values():
+        raise fault
+    network = guard.ip(given.get("ip", "")) or guard.visitor(call.request)
     evidence = {
         "origin": given.get("origin"),
         "ip": guard.kept(network, call.settings.consent_ip),
         "through": call.actor,
     }
     known = {name: value for name, value in evidence.items() if value is not None}
-    await subscriptions.request(conn, call.keys, forms.wish(filled, language, known))
+    if refused := await door.leave(call.request, filled, network, known):
+        raise refused
     return Answer({"status": "check_inbox"}, 202)
 
 
@@ -137,6 +133,7 @@ SUBSCRIPTION: Mapping[str, Schema] = {
     "asked_at": TIME,
     "confirmed_at": some(TIME),
     "left_at": some(TIME),
+    "paused_until": some(TIME),
 }
 SCHEMAS: Mapping[str, Schema] = {
     "Count": exactly(
@@ -176,7 +173,7 @@ OPERATIONS: tuple[Any, ...] = (
         "answer says nothing of whether the address is known.",
         "subscribers:subscribe",
         {202: ("The person is asked.", exactly({"status": {"const": "check_inbox"}}))},
-        ask,
+        beside=ask,
         body=Thing(
             {
                 "email": EMAIL,
