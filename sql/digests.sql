@@ -79,15 +79,18 @@ join newsletter n on n.id = d.newsletter
 where $1::text is null or n.slug = $1
 order by d.id desc;
 
--- name: latest -> mailer.digests.Digest
+-- name: page -> mailer.digests.Digest
 -- Newest first; the next page is those before the last of this one.
 select d.id, d.newsletter, d.number, d.cadence, d.state, d.introduction, d.created_by,
        d.created_at, d.approved_by, d.approved_at, d.finished_at, d.version, d.send_at, d.issued,
        d.despite, d.problem
 from digest d
-where $1::integer is null or d.id < $1
+join newsletter n on n.id = d.newsletter
+where ($1::text is null or n.slug = $1)
+  and ($2::text is null or d.state = $2)
+  and ($3::integer is null or d.id < $3)
 order by d.id desc
-limit $2;
+limit $4;
 
 -- name: on_offer -> mailer.digests.Offer
 -- What may be picked into a draft: works of its newsletter that its cadence has not had, or passed

@@ -29,6 +29,7 @@ LADDER = (
     (
         "access",
         "acts",
+        "answers",
         "articles",
         "census",
         "backups",
@@ -49,6 +50,7 @@ LADDER = (
         "bounces",
         "erasures",
         "example",
+        "extracts",
         "fetch",
         "imap",
         "imports",
@@ -76,11 +78,10 @@ LADDER = (
         "processing",
         "receipts",
         "web.forms",
-        "web.openapi",
         "web.page",
     ),
     ("web.guard", "web.intake", "web.known"),
-    ("web.desk",),
+    ("web.desk", "web.door"),
     (
         "web.api",
         "web.archive",

@@ -130,11 +130,6 @@ async def all_(conn: Connection, slug: str | None = None) -> list[Digest]:
     return await db.fetch(conn, Digest, SQL.listed, slug)
 
 
-async def latest(conn: Connection, *, before: int | None, most: int) -> list[Digest]:
-    """Of all newsletters, newest first; `before`: the id of the last one that was shown."""
-    return await db.fetch(conn, Digest, SQL.latest, before, most)
-
-
 async def fresh(conn: Connection, newsletter: int, cadence: str) -> int:
     """How many articles its cadence has not had yet; translations of one count once."""
     counted: int = await conn.fetchval(SQL.count_new, newsletter, cadence)
@@ -165,6 +160,14 @@ async def trial(conn: Connection, staff: UUID) -> Trial | None:
 async def stuck(conn: Connection) -> list[Digest]:
     """Those that were to go by themselves, and wait for an editor."""
     return await db.fetch(conn, Digest, SQL.stuck)
+
+
+async def page(
+    conn: Connection, slug: str | None, state: State | None, before: int | None, most: int
+) -> list[Digest]:
+    """Up to `most`, newest first, older than the one with that id; of one newsletter or of all, in
+    one state or in any."""
+    return await db.fetch(conn, Digest, SQL.page, slug, state, before, most)
 
 
 async def sent(conn: Connection, newsletter: int, most: int) -> list[Digest]:

@@ -89,11 +89,7 @@ ROUTES = [
     web.post("/hooks/mailgun", hooks.mailguns),
     web.post("/hooks/postmark", hooks.postmarks),
     web.post("/hooks/sendgrid", hooks.sendgrids),
-    web.get("/api/v1/openapi.json", api.describe),
-    web.get("/api/v1/articles", api.listing),
-    web.post("/api/v1/articles", api.post),
-    web.get(r"/api/v1/articles/{id:[1-9]\d{0,17}}", api.get),
-    web.delete(r"/api/v1/articles/{id:[1-9]\d{0,17}}", api.withdraw),
+    *api.routes(),
     web.get("/log/checkpoint", log.checkpoint),
     web.get("/log/key", log.key),
     web.get(f"/log/tile/entries/{log.NUMBER}{log.WIDTH}", log.entries),
@@ -182,7 +178,7 @@ def make(
     if mailbox is not None:
         app[inbox.MAILBOX] = mailbox
         app.add_routes(INBOX_ROUTES)
-    app.on_response_prepare.extend([page.harden, public.share])
+    app.on_response_prepare.extend([page.harden, public.share, api.say_limits])
     return app
 
 

@@ -8,13 +8,9 @@ from mailer import digests, editions, newsletters, staff
 from mailer.db import Connection
 from mailer.digests import Digest, Edition
 from mailer.errors import Conflict, Invalid, Refusal, Unknown
-from mailer.tokens import LENGTH, SLOTS
 from mailer.web import desk, forms, page
 from mailer.web.desk import Who
 from mailer.web.issues import draft, named
-
-DEAD_LINK = "x" * LENGTH
-"""A token that opens nothing."""
 
 MAIL_POLICY = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; "
@@ -33,7 +29,7 @@ async def preview(request: web.Request, who: Who) -> web.StreamResponse:
     return desk.answer(
         request, who, "staff/digest_preview.html", headers=desk.FRAMING, digest=digest,
         newsletter=newsletter, edition=edition, of_languages=list(shown), faults={},
-        text=without_slots(edition.text) if edition else "",
+        text=editions.without_slots(edition.text) if edition else "",
     )  # fmt: skip
 
 
@@ -45,7 +41,7 @@ async def html(request: web.Request, who: Who) -> web.StreamResponse:
     edition = shown.get(request.match_info["language"])
     if edition is None:
         raise Unknown("There is no edition in {language}.", language=request.match_info["language"])
-    text = without_slots(edition.html)
+    text = editions.without_slots(edition.html)
     return web.Response(text=text, content_type="text/html", headers=MAIL_POLICY)
 
 
@@ -57,13 +53,6 @@ async def as_readers_get_it(
         return {each.language: each for each in await digests.editions(conn, digest.id)}
     _, composed = await editions.compose(conn, request.app[page.SETTINGS], digest)
     return {each.edition.language: each.edition for each in composed}
-
-
-def without_slots(content: str) -> str:
-    """With links that lead nowhere, where a reader's own would be."""
-    for slot in SLOTS.values():
-        content = content.replace(slot, DEAD_LINK)
-    return content
 
 
 async def try_out(request: web.Request, who: Who) -> web.StreamResponse:
