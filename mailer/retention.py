@@ -73,10 +73,10 @@ async def outlook(conn: Connection, for_: Terms) -> Mapping[str, Due]:
         "new addresses": await look(conn, SQL.addresses_due),
         "people who left": await look(conn, SQL.withdrawn_due, for_.proof),
         "settled mails": await settled_mails(conn),
+        "asked in vain": await look(conn, SQL.in_vain_due, subscriptions.IN_VAIN),
         "reports that came back": await look(conn, SQL.reports_due, REPORTS),
         "bounces": await look(conn, SQL.bounces_due, BOUNCES),
         "marks of reports": await look(conn, SQL.told_due, REPORTS),
-        "asked in vain": await look(conn, SQL.in_vain_due, subscriptions.IN_VAIN),
         "counts of forms": await look(conn, SQL.counts_due),
     }
 
@@ -96,19 +96,19 @@ async def sweep(conn: Connection, held: Vault, for_: Terms) -> Mapping[str, int]
     """Delete a batch of each; what there was of it. Empty: nothing has had its time."""
     await limits.forget_old(conn)
     await keys.bury_silent(conn)
+    await conn.execute(SQL.forget_spent)
     await conn.execute(SQL.forget_strays, BOUNCES)
     await conn.execute(SQL.forget_probes)
-    await conn.execute(SQL.forget_spent)
     gone = {
         "requests": await conn.fetchval(SQL.forget_requests, for_.confirm, ROWS),
         "unconfirmed subscriptions": await forget_unconfirmed(conn, held),
         "new addresses": await conn.fetchval(SQL.forget_addresses, ROWS),
         "people who left": await forget_withdrawn(conn, held, for_.proof),
         "settled mails": await outbox.forget_settled(conn, DELIVERY_DAYS, ROWS),
+        "asked in vain": await conn.fetchval(SQL.forget_in_vain, subscriptions.IN_VAIN, ROWS),
         "bounces": await conn.fetchval(SQL.forget_bounces, BOUNCES, ROWS),
         "reports that came back": await conn.fetchval(SQL.forget_reports, REPORTS, ROWS),
         "marks of reports": await conn.fetchval(SQL.forget_told, REPORTS, ROWS),
-        "asked in vain": await conn.fetchval(SQL.forget_in_vain, subscriptions.IN_VAIN, ROWS),
     }
     return {what: count for what, count in gone.items() if count}
 

@@ -35,6 +35,7 @@ import asyncpg
 
 from mailer import (
     bounces,
+    census,
     digests,
     editions,
     erasures,
@@ -388,8 +389,9 @@ class Worker:
         return False
 
     async def tidy(self) -> bool:
-        """Forgive whose mails arrive again; forget imports that broke off."""
+        """Count readers; forgive whose mails arrive again; forget imports that broke off."""
         async with self.pool.acquire() as conn, conn.transaction():
+            await census.take(conn)
             await imports.forget_abandoned(conn)
             await bounces.forgive(conn)
         return False

@@ -49,6 +49,8 @@ TO_OPERATORS = (
 # Said at the desk alone: a template, a module, or what stands at the top level of one.
 DESK = (
     "templates/inbox/",
+    "templates/mail/invitation/",
+    "templates/mail/password/",
     "templates/mail/trouble/",
     "templates/staff/",
     "access.py",
