@@ -39,7 +39,7 @@ LADDER = (
         "staff",
         "subscribers",
     ),
-    ("digests", "factors", "feeds", "schedules", "sessions", "subscriptions"),
+    ("digests", "factors", "feeds", "passkeys", "schedules", "sessions", "subscriptions"),
     (
         "bounces",
         "erasures",

@@ -71,6 +71,7 @@ DESK = (
     "newsletters.py:check",
     "notices.py:publish",
     "notices.py:check",
+    "passkeys.py",
     "people.py",
     "renewals.py:begin",
     "renewals.py:stop",

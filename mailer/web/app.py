@@ -31,7 +31,7 @@ from mailer.web import (
     record,
     rights,
 )
-from mailer.web.staff import account, accounts, entrance, factor, home
+from mailer.web.staff import account, accounts, entrance, factor, home, passkeys
 from mailer.web.staff import acts as staff_acts
 from mailer.web.staff import links as links_of_staff
 
@@ -114,6 +114,12 @@ STAFF = [
     desk.get("/staff/factor", factor.app_page, *desk.EVERYONE, fresh=True, bare=True),
     desk.post("/staff/factor", factor.set_app, *desk.EVERYONE, fresh=True, bare=True),
     desk.post("/staff/factor/codes", factor.new_codes, *desk.EVERYONE, fresh=True),
+    desk.anybody("POST", "/staff/passkey/question", passkeys.question),
+    desk.anybody("POST", "/staff/passkey", passkeys.enter),
+    desk.post("/staff/passkey/again", passkeys.again, *desk.EVERYONE, bare=True),
+    desk.post("/staff/passkeys/wish", passkeys.wish, *desk.EVERYONE, fresh=True, bare=True),
+    desk.post("/staff/passkeys", passkeys.add, *desk.EVERYONE, fresh=True, bare=True),
+    desk.post("/staff/passkeys/remove", passkeys.remove, *desk.EVERYONE, fresh=True),
     # home
     desk.get("/staff", home.show, *desk.EVERYONE),
     desk.post("/staff/language", account.speak, *desk.EVERYONE, bare=True),

@@ -14,7 +14,14 @@ from mailer.web.desk.answering import (
     see_other,
     text,
 )
-from mailer.web.desk.cookies import forget, knows, remember, remember_device
+from mailer.web.desk.cookies import (
+    challenge,
+    forget,
+    keep_challenge,
+    knows,
+    remember,
+    remember_device,
+)
 from mailer.web.desk.gate import (
     EVERYONE,
     FRESH_MINUTES,
@@ -36,10 +43,12 @@ __all__ = [
     "answer",
     "anybody",
     "back",
+    "challenge",
     "forget",
     "get",
     "half",
     "install",
+    "keep_challenge",
     "knows",
     "post",
     "refused",

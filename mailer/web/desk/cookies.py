@@ -1,6 +1,6 @@
-"""Two cookies: one says who is signed in, the other which browser somebody was in before.
+"""Cookies: who is signed in; which browser somebody was in before; what a passkey is to sign.
 
-Both are for us alone: no script reads them (HttpOnly), no other site's page sends them
+All are for us alone: no script reads them (HttpOnly), no other site's page sends them
 (SameSite=Strict), and under TLS no other host can set them (`__Host-`, RFC 6265bis 4.1.3.2).
 """
 
@@ -16,7 +16,9 @@ from mailer.web import page
 
 SESSION = "staff"
 DEVICE = "staff-browser"
+CHALLENGE = "staff-challenge"
 DEVICE_SECONDS = 365 * 86400
+CHALLENGE_SECONDS = 300
 NONCE_BYTES = 16
 
 
@@ -48,6 +50,15 @@ def name(request: web.Request, kind: str) -> str:
 
 def secure(request: web.Request) -> bool:
     return request.app[page.SETTINGS].base_url.startswith("https:")
+
+
+def keep_challenge(request: web.Request, response: web.StreamResponse, kept: str) -> None:
+    """What a passkey is to sign within minutes (`passkeys.challenge`)."""
+    keep(request, response, CHALLENGE, kept, CHALLENGE_SECONDS)
+
+
+def challenge(request: web.Request) -> str:
+    return request.cookies.get(name(request, CHALLENGE), "")
 
 
 # browsers somebody was in before
