@@ -134,11 +134,11 @@ def mailer(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "mailer", *arguments]
 
 
-def tool(name: str) -> str:
-    """A program of Postfix's; they are seldom in PATH."""
+def tool(name: str, package: str = "postfix") -> str:
+    """A program of a Debian package; Postfix's are seldom in PATH."""
     found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *SBIN]))
     if found is None:
-        raise SystemExit(f"{name} is missing: apt-get install --no-install-recommends postfix")
+        raise SystemExit(f"{name} is missing: apt-get install --no-install-recommends {package}")
     return found
 
 

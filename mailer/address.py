@@ -12,6 +12,8 @@ from mailer.errors import Invalid
 FIELD = "email"
 MALFORMED = "Enter an e-mail address such as name@example.org."
 
+RESERVED = ("test", "example", "invalid", "localhost", "example.com", "example.net", "example.org")
+
 
 @dataclass(frozen=True)
 class Address:
@@ -40,6 +42,11 @@ def parse(text: str) -> Address:
     return Address(
         found.normalized, normal(found.local_part, found.ascii_domain), found.ascii_domain
     )
+
+
+def reserved(domain: str) -> bool:
+    """Whether it is a name for trials and examples, where nobody is (RFC 2606, 6761)."""
+    return any(domain == name or domain.endswith(f".{name}") for name in RESERVED)
 
 
 def known(given: str) -> Address:

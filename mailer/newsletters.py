@@ -173,8 +173,12 @@ async def find(conn: Connection, slug: str) -> Newsletter:
     """Raises Unknown."""
     found = await db.first(conn, Newsletter, SQL.find, slug) if SLUG.fullmatch(slug) else None
     if found is None:
-        raise Unknown("There is no newsletter {slug}.", field="newsletter", slug=slug)
+        raise unknown(slug)
     return found
+
+
+def unknown(slug: str) -> Unknown:
+    return Unknown("There is no newsletter {slug}.", field="newsletter", slug=slug)
 
 
 async def get(conn: Connection, id_: int) -> Newsletter:

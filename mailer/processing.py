@@ -11,7 +11,7 @@ from datetime import datetime
 from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit
 
-from mailer import db, newsletters, notices, render, retention
+from mailer import db, newsletters, notices, render, retention, subscriptions
 from mailer.config import Settings, Smtp
 from mailer.db import Connection
 from mailer.newsletters import Newsletter
@@ -157,6 +157,10 @@ def terms(settings: Settings) -> list[Term]:
         Term("On the person's demand", "erased at once"),
         Term("Settled mails", f"{retention.DELIVERY_DAYS} days; totals of each issue stay"),
         Term("Counts against abuse", "one day"),
+        Term(
+            "How often an address was asked in vain",
+            f"{subscriptions.IN_VAIN.days} days; a keyed hash, no address",
+        ),
         Term("“Never write to me again”, if chosen", "until taken back; a keyed hash, no address"),
         Term("Positions in the consent log", "for ever; after an erasure they say nothing"),
     ]

@@ -21,6 +21,7 @@ from mailer import (
     consent,
     db,
     limits,
+    lookalikes,
     outbox,
     subscribers,
     suppressions,
@@ -82,6 +83,7 @@ async def ask(
 ) -> None:
     """Ask at the new address whether it is the person's. Raises Invalid, Conflict or TooMany."""
     reached = address.parse(email)
+    lookalikes.check(reached)
     if own.subscriber.restricted_at is not None:
         raise Conflict("While your data is only kept, no mail is sent: lift that first.")
     if not own.subscriptions:

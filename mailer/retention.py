@@ -7,7 +7,10 @@
     people who left everything    MAILER_PROOF_DAYS after the last leaving, until when the record is
                                   kept to prove that their consent was there, and for nothing else
     settled mails                 DELIVERY_DAYS after: bounces come late; totals stay
-    counts of forms               a day after
+    that somebody was asked in    a year after the last asking: a keyed hash and a number
+      vain
+    counts of forms, solutions    a day after
+      of puzzles
 
 Whoever has had the use of their data restricted (Article 18) is passed over until that is lifted.
 """
@@ -63,6 +66,7 @@ async def outlook(conn: Connection, for_: Terms) -> Mapping[str, Due]:
         "new addresses": await look(conn, SQL.addresses_due),
         "people who left": await look(conn, SQL.withdrawn_due, for_.proof),
         "settled mails": await settled_mails(conn),
+        "asked in vain": await look(conn, SQL.in_vain_due, subscriptions.IN_VAIN),
         "counts of forms": await look(conn, SQL.counts_due),
     }
 
@@ -82,12 +86,14 @@ async def sweep(conn: Connection, held: Vault, for_: Terms) -> Mapping[str, int]
     """Delete a batch of each; what there was of it. Empty: nothing has had its time."""
     await limits.forget_old(conn)
     await keys.bury_silent(conn)
+    await conn.execute(SQL.forget_spent)
     gone = {
         "requests": await conn.fetchval(SQL.forget_requests, for_.confirm, ROWS),
         "unconfirmed subscriptions": await forget_unconfirmed(conn, held),
         "new addresses": await conn.fetchval(SQL.forget_addresses, ROWS),
         "people who left": await forget_withdrawn(conn, held, for_.proof),
         "settled mails": await outbox.forget_settled(conn, DELIVERY_DAYS, ROWS),
+        "asked in vain": await conn.fetchval(SQL.forget_in_vain, subscriptions.IN_VAIN, ROWS),
     }
     return {what: count for what, count in gone.items() if count}
 

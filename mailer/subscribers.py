@@ -73,6 +73,12 @@ async def keep(
     return found
 
 
+async def forget_unasked(conn: Connection, id_: UUID) -> None:
+    """Somebody of whom there is nothing on record is not kept."""
+    if await conn.fetchval(SQL.forget_unasked, id_):
+        await conn.execute(SQL.forget_subject, id_)
+
+
 async def by_address(conn: Connection, keys: Vault, reached: Address) -> Subscriber | None:
     return await db.first(conn, Subscriber, SQL.by_address, keys.lookup(reached.normal))
 

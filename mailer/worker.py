@@ -1,6 +1,8 @@
 """The worker: loops around one step each. Any number of workers share the work.
 
-    admit        requests → subscriptions and confirmation mails
+    admit        requests → subscriptions and confirmation mails, of domains that mail can reach
+    admit slow   likewise, one by one, those that nothing speaks for
+    floods       sees them begin and end
     bring over   imported people → subscriptions and confirmation mails, as fast as those go
     letters      mails to one person; on connections of their own, so digests never hold them up
     digests      mails of the digests being sent
@@ -21,7 +23,7 @@ look every few seconds. On `stop` each loop finishes its step: what is on the wi
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,6 +40,7 @@ from mailer import (
     erasures,
     feeds,
     fetch,
+    floods,
     imap,
     imports,
     keys,
@@ -63,6 +66,7 @@ from mailer.listener import Listener
 from mailer.log import Broken
 from mailer.log.keep import Keep
 from mailer.outbox import CHANNEL
+from mailer.reach import Reach
 from mailer.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -82,6 +86,7 @@ RENEW_AT_ONCE = 100
 JOURNAL_SECONDS = 5.0
 SWEEP_SECONDS = 1800.0
 BEAT_SECONDS = 3.0
+FLOOD_SECONDS = 3.0
 WATCH_SECONDS = 30.0
 TROUBLE_SECONDS = 60.0
 IMAP_SECONDS = 60.0
@@ -113,6 +118,7 @@ class Worker:
     id: UUID = field(default_factory=uuid4)
     objecting: str | None = None
     journaled: datetime | None = None
+    domains: Reach = field(default_factory=Reach)
     left_journaled: datetime | None = None
     feeds: fetch.Session = field(init=False)
 
@@ -135,6 +141,8 @@ class Worker:
                 bulk, wake["digests"], self.settings.smtp_connections, letters=False
             )
             loops.create_task(self.repeat(self.admit, wake["request"], LOOK_SECONDS))
+            loops.create_task(self.repeat(self.admit_slow, asyncio.Event(), LOOK_SECONDS))
+            loops.create_task(self.repeat(self.look_for_floods, asyncio.Event(), FLOOD_SECONDS))
             loops.create_task(self.repeat(self.bring_over, wake["imports"], BRING_SECONDS))
             loops.create_task(self.deliver(to_people))
             loops.create_task(self.deliver(to_readers))
@@ -247,11 +255,43 @@ class Worker:
     # steps
 
     async def admit(self) -> bool:
+        async with self.pool.acquire() as conn:
+            waiting = await subscriptions.waiting(conn, self.keys, ADMIT_AT_ONCE)
+        dead = await self.dead(waiting.values())
         async with self.pool.acquire() as conn, conn.transaction():
-            taken = await subscriptions.admit(
-                conn, self.keys, self.settings.confirm_hours, ADMIT_AT_ONCE
+            await subscriptions.admit(
+                conn,
+                self.keys,
+                self.settings.confirm_hours,
+                ADMIT_AT_ONCE,
+                among=waiting,
+                dead=dead,
             )
-        return taken == ADMIT_AT_ONCE
+        return len(waiting) == ADMIT_AT_ONCE
+
+    async def admit_slow(self) -> bool:
+        async with self.pool.acquire() as conn:
+            waiting = await subscriptions.waiting_longest(conn, self.keys)
+        dead = await self.dead(waiting.values())
+        for id_ in waiting:
+            async with self.pool.acquire() as conn, conn.transaction():
+                await subscriptions.admit_slow(
+                    conn, self.keys, self.settings.confirm_hours, id_, dead
+                )
+        return False
+
+    async def dead(self, domains: Collection[str]) -> frozenset[str]:
+        """Those that mail can't reach; in `mailer dev`, whose mails go nowhere, none."""
+        return frozenset() if self.settings.dev else await self.domains.dead(domains)
+
+    async def look_for_floods(self) -> bool:
+        async with self.pool.acquire() as conn, conn.transaction():
+            began, ended = await floods.watch(conn)
+        for flood in began:
+            log.warning("a flood of forms: %s", flood)
+        for flood in ended:
+            log.warning("the flood of forms for %s is over", flood.newsletter or "all newsletters")
+        return False
 
     async def bring_over(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():

@@ -24,10 +24,11 @@ from subscription s
 join subscriber p on p.id = s.subscriber
 where s.state = 'pending' and p.restricted_at is null;
 
--- name: unconfirmed -> mailer.subscriptions.Subscription
+-- name: unconfirmed -> mailer.subscriptions.rows.Subscription
 select s.id, s.subscriber, s.newsletter, s.state, s.language, s.cadence, s.notice, s.handle,
        s.asked_at, s.mailed_at, s.unanswered, s.expires_at, true as expired, s.confirmed_at,
-       s.left_at, s.paused_until
+       s.left_at, s.told_why,
+       case when s.paused_until > now() then s.paused_until end as paused_until
 from subscription s
 join subscriber p on p.id = s.subscriber
 where s.state = 'pending' and s.expires_at <= now() and p.restricted_at is null
@@ -94,6 +95,28 @@ with locked as (
 select count(*) = (select count(*) from subscription where subscriber = $1)
        and coalesce(bool_and(state = 'left' and left_at <= now() - $2::interval), false)
 from locked;
+
+-- name: in_vain_due -> mailer.retention.Due
+select count(*) filter (where latest <= now() - $1::interval) as due,
+       count(*) filter (where latest > now() - $1::interval) as later,
+       min(latest) filter (where latest > now() - $1::interval) + $1::interval as next
+from asked_in_vain;
+
+-- name: forget_in_vain
+with gone as (
+    delete from asked_in_vain
+    where (hash, newsletter) in (
+        select hash, newsletter from asked_in_vain where latest <= now() - $1::interval
+        limit $2
+        for update skip locked
+    )
+    returning 1
+)
+select count(*) from gone;
+
+-- name: forget_spent
+-- A puzzle that has expired can't be shown again.
+delete from spent where expires_at < now();
 
 -- name: counts_due -> mailer.retention.Due
 select count(*) filter (where window_start < now() - interval '1 day') as due,

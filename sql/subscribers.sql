@@ -8,6 +8,16 @@ returning id;
 -- Only ever a subject that was kept in this transaction and came second.
 delete from subject where id = $1 and seq = 0;
 
+-- name: forget_unasked
+-- Whoever turned out to have been asked too often, and was not known before.
+with gone as (
+    delete from subscriber p using subject s
+    where p.id = $1 and s.id = p.id and s.seq = 0
+      and not exists (select from subscription where subscriber = p.id)
+    returning p.id
+)
+select id from gone;
+
 -- name: by_address -> mailer.subscribers.Subscriber
 select p.id, s.dek, p.address, p.language, p.handle, p.restricted_at
 from subscriber p

@@ -1,12 +1,90 @@
 -- name: request
 insert into request (id, dek, payload) values ($1, $2, $3);
 
--- name: take_requests -> mailer.subscriptions.Request
-delete from request
-where id in (
-    select id from request order by created_at limit $1 for update skip locked
+-- name: leave_requests -> mailer.subscriptions.requests.Kept
+-- Forms that came together, in one transaction that is this statement. Counted by network in the
+-- present window of $7 seconds and, as much of it as still counts, the one before; the counts are
+-- written in the order of their keys, so that processes never wait for each other in a ring. More
+-- than $8 of a network are not kept; more than $9 where a puzzle was solved, which nobody has shown
+-- before.
+with form as materialized (
+    select f.*,
+           row_number() over (partition by network order by n) as nth,
+           count(*) over (partition by network) as together,
+           puzzle is not null and row_number() over (partition by puzzle order by n) = 1 as first,
+           to_timestamp(floor(extract(epoch from now()) / $7::integer) * $7::integer) as begins
+    from unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::boolean[])
+         with ordinality as f (id, dek, payload, network, puzzle, doubtful, n)
+), counted as (
+    insert into hit as h (key, window_start, count)
+    select network, begins, count(*) from form group by network, begins order by network
+    on conflict (key, window_start) do update set count = h.count + excluded.count
+    returning key, count
+), solved as (
+    insert into spent (hash, expires_at)
+    select puzzle, now() + $10::interval from form where first order by puzzle
+    on conflict do nothing
+    returning hash
+), weighed as materialized (
+    select form.*, coalesce(first and puzzle in (select hash from solved), false) as proven,
+           counted.count - together + nth as present,
+           extract(epoch from now() - begins)::float as elapsed,
+           coalesce((select count from hit
+                     where key = network and window_start = begins - make_interval(secs => $7)), 0)
+               as before
+    from form
+    join counted on counted.key = form.network
+), judged as materialized (
+    select *, present + before * (1 - elapsed / $7) as weight from weighed
+), kept as (
+    insert into request (id, dek, payload, proven, slow, weight)
+    select id, dek, payload, proven, not proven and doubtful, weight
+    from judged
+    where weight <= case when proven then $9::integer else $8::integer end
+    returning id, slow
+), woken as (
+    select pg_notify($11, 'request') where exists (select from kept where not slow)
 )
-returning id, dek, payload, created_at;
+select kept.id is not null as kept, present::integer, elapsed, before::integer
+from judged
+left join kept on kept.id = judged.id
+left join woken on true
+order by n;
+
+-- name: prompt_requests -> mailer.subscriptions.requests.Request
+select id, dek, payload, created_at, proven from request
+where not slow
+order by created_at
+limit $1;
+
+-- name: take_requests -> mailer.subscriptions.requests.Request
+select id, dek, payload, created_at, proven from request
+where not slow and ($2::uuid[] is null or id = any ($2))
+order by created_at
+limit $1
+for update skip locked;
+
+-- name: slow_request -> mailer.subscriptions.requests.Request
+-- Whose network has asked least; if it is time for one.
+select id, dek, payload, created_at, proven from request
+where slow and not exists (select from pace where name = $1 and at > now())
+order by weight, created_at
+limit 1;
+
+-- name: take_turn
+insert into pace (name, at) values ($1, now() + $2::interval)
+on conflict (name) do update set at = excluded.at where pace.at <= now()
+returning true;
+
+-- name: take_slow -> mailer.subscriptions.requests.Request
+delete from request where id = $1
+returning id, dek, payload, created_at, proven;
+
+-- name: slow_down
+update request set slow = true where id = any ($1::uuid[]);
+
+-- name: drop_requests
+delete from request where id = any ($1::uuid[]);
 
 -- name: place
 insert into subscription
@@ -14,42 +92,69 @@ insert into subscription
 values ($1, $2, 'pending', $3, $4, $5, $6, now() + $7::interval)
 on conflict (subscriber, newsletter) do nothing;
 
--- name: placed -> mailer.subscriptions.Subscription
+-- name: placed -> mailer.subscriptions.rows.Subscription
 select id, subscriber, newsletter, state, language, cadence, notice, handle, asked_at, mailed_at,
-       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, paused_until
+       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, told_why,
+       case when paused_until > now() then paused_until end as paused_until
 from subscription
 where subscriber = $1 and newsletter = $2
 for update;
 
--- name: lock -> mailer.subscriptions.Subscription
+-- name: lock -> mailer.subscriptions.rows.Subscription
 select id, subscriber, newsletter, state, language, cadence, notice, handle, asked_at, mailed_at,
-       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, paused_until
+       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, told_why,
+       case when paused_until > now() then paused_until end as paused_until
 from subscription
 where id = $1
 for update;
 
--- name: by_handle -> mailer.subscriptions.Subscription
+-- name: by_handle -> mailer.subscriptions.rows.Subscription
 select id, subscriber, newsletter, state, language, cadence, notice, handle, asked_at, mailed_at,
-       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, paused_until
+       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, told_why,
+       case when paused_until > now() then paused_until end as paused_until
 from subscription
 where handle = $1;
 
--- name: of_subscriber -> mailer.subscriptions.Subscription
+-- name: of_subscriber -> mailer.subscriptions.rows.Subscription
 select id, subscriber, newsletter, state, language, cadence, notice, handle, asked_at, mailed_at,
-       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, paused_until
+       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, told_why,
+       case when paused_until > now() then paused_until end as paused_until
 from subscription
 where subscriber = $1
 order by id;
 
+-- name: may_mail
+-- Mails about this newsletter and about all of them, to this person or, before they were forgotten,
+-- to the same address ($2).
+with vain as (
+    select newsletter, times, latest from asked_in_vain where hash = $2
+), own as (
+    select newsletter, unanswered as times, mailed_at as latest from subscription
+    where subscriber = (select subscriber from subscription where id = $1)
+), about as (
+    select m.* from (select * from vain union all select * from own) m
+    where m.latest > now() - $5::interval
+)
+select count(*) filter (where a.latest > now() - $3::interval and a.newsletter = s.newsletter) = 0
+   and coalesce(sum(a.times) filter (where a.newsletter = s.newsletter), 0) < $4::integer
+   and count(*) filter (where a.latest > now() - $3::interval) < $6::integer
+from subscription s
+left join about a on true
+where s.id = $1
+group by s.newsletter;
+
 -- name: standing
 select state from subscription where subscriber = $1 and newsletter = $2;
 
--- name: is_recent
-select $1::timestamptz > now() - $2::interval;
+-- name: remember
+insert into asked_in_vain as v (hash, newsletter, times, latest)
+select $1, newsletter, unanswered, mailed_at from subscription
+where id = $2 and unanswered > 0 and mailed_at is not null
+on conflict (hash, newsletter) do update
+set times = v.times + excluded.times, latest = greatest(v.latest, excluded.latest);
 
--- name: mailed_lately
-select count(*) from subscription
-where subscriber = $1 and mailed_at > now() - $2::interval;
+-- name: forget_in_vain
+delete from asked_in_vain where hash = $1 and newsletter = $2;
 
 -- name: ask
 -- A new asking begins (and earlier links end) unless a mailed link of the same words still holds.
@@ -61,7 +166,7 @@ set state = 'pending', notice = $2, language = $3, cadence = $4,
 where id = $1;
 
 -- name: told
-update subscription set mailed_at = now() where id = $1;
+update subscription set mailed_at = now(), unanswered = unanswered + 1 where id = $1;
 
 -- name: seconds_since_mailed
 select extract(epoch from now() - mailed_at)::integer from subscription where id = $1;
@@ -69,7 +174,8 @@ select extract(epoch from now() - mailed_at)::integer from subscription where id
 -- name: confirm
 -- The person answered: the caps on asking begin anew.
 update subscription
-set state = 'confirmed', confirmed_at = now(), mailed_at = null, unanswered = 0, entered = null
+set state = 'confirmed', confirmed_at = now(), mailed_at = null, unanswered = 0, entered = null,
+    paused_until = null
 where id = $1;
 
 -- name: forget_bookmarks
@@ -89,6 +195,7 @@ select s.id, s.cadence, case when s.language = any (n.languages) then s.language
 from subscription s
 join newsletter n on n.id = s.newsletter
 where s.id = $1 and s.state = 'confirmed' and s.entered is null;
+
 -- name: renew
 update subscription set notice = $2, mailed_at = null where id = $1;
 
@@ -97,7 +204,22 @@ update subscription set notice = $2, mailed_at = null where id = $1;
 update subscriber set language = $2 where id = $1;
 
 -- name: leave
-update subscription set state = 'left', left_at = now() where id = $1;
+-- They answered: whoever wants to come back can be asked anew.
+update subscription set state = 'left', left_at = now(), unanswered = 0, told_why = false
+where id = $1;
+
+-- name: tell_why
+-- Once each time they leave.
+with told as (
+    update subscription set told_why = true
+    where id = $1 and state = 'left' and not told_why
+    returning newsletter
+)
+insert into leaving (newsletter, reason, count) select newsletter, $2, 1 from told
+on conflict (newsletter, reason) do update set count = leaving.count + 1;
+
+-- name: reasons -> mailer.subscriptions.listing.Reason
+select reason, count from leaving where newsletter = $1 order by count desc, reason;
 
 -- name: restore
 update subscription set state = 'confirmed', left_at = null where id = $1;
@@ -121,14 +243,27 @@ set language = $2, cadence = $3,
         coalesce((select max(issued) from digest where newsletter = s.newsletter), 0) end
 where s.id = $1;
 
--- name: counts -> mailer.subscriptions.Count
+-- name: pause
+-- Until that day begins where the newsletter is at home.
+update subscription s
+set paused_until = $2::date::timestamp at time zone n.timezone
+from newsletter n
+where s.id = $1 and n.id = s.newsletter and s.state = 'confirmed'
+  and $2::date::timestamp at time zone n.timezone > now()
+  and $2::date <= (now() at time zone n.timezone)::date + $3::integer
+returning s.paused_until;
+
+-- name: go_on
+update subscription set paused_until = null where id = $1;
+
+-- name: counts -> mailer.subscriptions.listing.Count
 select n.slug as newsletter, s.language, s.state, count(*)::integer as count
 from subscription s
 join newsletter n on n.id = s.newsletter
 group by n.slug, s.language, s.state
 order by n.slug, s.language, s.state;
 
--- name: listing -> mailer.subscriptions.ListedRow
+-- name: listing -> mailer.subscriptions.listing.ListedRow
 select s.subscriber as subject_id, n.slug as newsletter, s.state, s.language, s.cadence,
        s.confirmed_at, s.left_at,
        case when s.state = 'confirmed' then 'as the consent record says' end as agreed_how,

@@ -11,6 +11,7 @@ from aiohttp import FormData, MultipartWriter
 
 from mailer import address, newsletters, notices, subjects, subscriptions, suppressions
 from mailer.db import Connection, Pool
+from mailer.subscriptions import requests
 from mailer.vault import Vault
 from mailer.web import guard
 from tests import site, world
@@ -375,17 +376,17 @@ async def test_nobody_learns_whether_an_address_is_known(here: Here) -> None:
 
 
 async def test_a_network_that_asks_too_often_is_told_when_to_come_back(here: Here) -> None:
-    # Twice as many and one: wherever a window begins, one of them is too many.
     statuses = []
-    for n in range(2 * guard.ASKINGS + 1):
+    # And a few: a window that slides lets go of some as time passes.
+    for n in range(requests.MOST + 5):
         sent = fields(here.weekly, f"reader{n}@example.org")
         answer = await here.client.post("/subscribe", data=sent, headers=JSON)
         statuses.append(answer.status)
         if answer.status == 429:
             break
-    assert statuses[: guard.ASKINGS] == [202] * guard.ASKINGS
+    assert statuses[: requests.MOST] == [202] * requests.MOST
     assert answer.status == 429
-    assert 0 < int(answer.headers["Retry-After"]) <= guard.WINDOW_SECONDS
+    assert 0 < int(answer.headers["Retry-After"]) <= 2 * requests.WINDOW_SECONDS
     page = await here.client.post("/subscribe", data=sent)
     assert page.status == 429
     assert "too often" in await page.text()
@@ -423,3 +424,32 @@ async def test_an_answer_takes_well_under_a_second(here: Here) -> None:
     for _ in range(10):
         await here.client.post("/subscribe", data=fields(here.weekly, ANNA), headers=JSON)
     assert (time.monotonic() - started) / 10 < 0.5
+
+
+# slips
+
+
+async def test_a_slip_in_the_domain_is_asked_about_and_stops_nobody(here: Here) -> None:
+    sent = fields(here.weekly, "anna@gmial.com")
+    answer = await here.client.post("/subscribe", data=sent, allow_redirects=False)
+    assert answer.headers["Location"] == "/check-inbox?lang=en&meant=gmail.com"
+    page = await (await here.client.get(answer.headers["Location"])).text()
+    assert "Did you mean gmail.com?" in page
+    inline = await here.client.post("/subscribe?inline=1", data=sent)
+    assert "Did you mean gmail.com?" in await inline.text()
+    told = await here.client.post("/subscribe", data=sent, headers=JSON)
+    assert await told.json() == {"status": "check_inbox", "did_you_mean": "gmail.com"}
+    assert await here.waiting() == 3
+
+
+async def test_only_a_known_domain_is_named_on_the_page(here: Here) -> None:
+    for meant in ("evil.example", "<b>", ""):
+        page = await here.client.get("/check-inbox", params={"meant": meant})
+        assert "Did you mean" not in await page.text()
+
+
+async def test_letters_of_two_alphabets_are_refused_at_the_form(here: Here) -> None:
+    sent = fields(here.weekly, "anna@gm\u0430il.com")
+    answer = await here.client.post("/subscribe", data=sent, headers=JSON)
+    assert answer.status == 422
+    assert "alphabets" in (await answer.json())["errors"]["email"]

@@ -20,7 +20,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import mailer
-from mailer import render, resources
+from mailer import receipts, render, resources
 from mailer.render import faults
 
 KINDS = (
@@ -78,7 +78,7 @@ DESK = (
     "schedules.py",
     "staff",
     "troubles.py",
-    "web/api.py",
+    "web/api",
     "web/desk",
     "web/inbox.py",
     "web/page.py:API_REFUSALS",
@@ -178,6 +178,10 @@ def of_figures() -> Iterator[Said]:
     """What is chosen by computing."""
     for unit in render.UNITS:
         yield Said(unit, "render/__init__.py:size")
+    for said in (*receipts.HOW.values(), receipts.ELSEWHERE, receipts.BELIEFS):
+        yield Said(said, "receipts.py:how")
+    for right in receipts.RIGHTS.values():
+        yield Said(right, "receipts.py:RIGHTS")
 
 
 def everything() -> list[Said]:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import click
 
-from mailer import config, db, dkim, domain, log, migrate, outbox, render, smtp, subjects
+from mailer import config, db, dkim, domain, floods, log, migrate, outbox, render, smtp, subjects
 from mailer.bounces import health
 from mailer.cli import door
 from mailer.config import Listen, Settings
@@ -91,6 +91,8 @@ async def database(settings: Settings) -> AsyncIterator[tuple[str, str | None]]:
                 yield "secret key opens the vault", None
             for alarm in await health.alarms(conn):
                 yield "alarm", str(alarm)
+            for flood in await floods.on(conn):
+                yield "flood of forms", str(flood)
             yield "consent log", await log.objection(conn)
             working = await outbox.workers(conn)
             yield "workers", None if working else "none is running: start one with mailer work"

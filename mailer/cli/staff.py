@@ -16,11 +16,11 @@ def command() -> None:
 @command.command()
 @click.argument("email")
 @click.option("--role", type=click.Choice(ROLES), required=True)
-@click.option("--language", default=render.SOURCE, show_default=True,
-              help="In which letters to them are.")  # fmt: skip
+@click.option("--language", type=click.Choice(render.DESK),
+              help="Of letters to them, and of their pages.")  # fmt: skip
 @click.password_option(help="Asked for if not given.")
 @door.run
-async def add(email: str, role: Role, language: str, password: str) -> None:
+async def add(email: str, role: Role, language: str | None, password: str) -> None:
     """Add an account."""
     hashed = staff.hash_password(password)
     async with door.house() as house, house.conn.transaction():

@@ -31,6 +31,8 @@ from mailer.web import (
     record,
     rights,
 )
+from mailer.web.intake import INTAKE, Intake
+from mailer.web.known import KNOWN, Known
 from mailer.web.staff import account, accounts, entrance, factor, home, passkeys
 from mailer.web.staff import acts as staff_acts
 from mailer.web.staff import links as links_of_staff
@@ -48,6 +50,7 @@ ROUTES = [
     web.options("/subscribe", public.preflight),
     web.get("/check-inbox", public.check_inbox),
     web.get("/notice/{id:[0-9a-f]{32}}", public.notice),
+    web.get("/notices/{slug}", public.notice_versions),
     web.get("/confirm/{token}", links.confirm_page),
     web.post("/confirm/{token}", links.confirm),
     web.post("/confirm/{token}/again", links.ask_again),
@@ -57,6 +60,8 @@ ROUTES = [
     web.post("/renew/{token}", links.renew),
     web.get("/u/{token}", links.leave_page),
     web.post("/u/{token}", links.leave),
+    web.post("/u/{token}/again", links.ask_back),
+    web.post("/u/{token}/reason", links.tell_why),
     web.get("/me/{token}", manage.show),
     web.post("/me/{token}", manage.act),
     web.get("/me/{token}/record", record.show),
@@ -154,12 +159,20 @@ def make(
     app[metrics.GAUGES] = metrics.Gauges()
     app.cleanup_ctx.append(metrics.ticking)
     app.add_routes(ROUTES)
+    app[KNOWN], app[INTAKE] = Known(pool), Intake(pool)
+    app.cleanup_ctx.append(taking)
     desk.install(app, STAFF)
     if mailbox is not None:
         app[inbox.MAILBOX] = mailbox
         app.add_routes(INBOX_ROUTES)
     app.on_response_prepare.extend([page.harden, public.share])
     return app
+
+
+async def taking(app: web.Application) -> AsyncIterator[None]:
+    """Forms are taken as long as the site is there."""
+    async with app[INTAKE].open():
+        yield
 
 
 async def serve(

@@ -5,7 +5,6 @@ Nothing here looks anything up: what is wrong is wrong whoever the address is.
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
@@ -16,7 +15,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from mailer import address
+from mailer import address, lookalikes
 from mailer.errors import Invalid, Refusal
 from mailer.subscriptions import Wish
 
@@ -29,15 +28,21 @@ CHARACTERS = 320
 NEWSLETTERS = 20
 LANGUAGE = re.compile(r"([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*)?")
 VERSION = re.compile(r"[a-z0-9/.-]{1,40}")
-TURNING = frozenset(
-    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+UNSEEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029"
+    r"\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
-"""What turns the direction of text, or isn't seen at all: an address with it misleads."""
+"""Control characters, halves of others, ends of lines; what turns the direction of text or isn't
+seen at all: an address with it misleads."""
 
 
 @dataclass(frozen=True)
 class Filled:
-    """What somebody filled in, as it came."""
+    """What somebody filled in, as it came.
+
+    `stamp`: when the form was shown (`guard`). `puzzle`: a solution (`puzzles`). `remark`: a field
+    that people don't see, and that programs fill in.
+    """
 
     email: str = ""
     newsletters: tuple[str, ...] = ()
@@ -46,6 +51,9 @@ class Filled:
     language: str = ""
     cadence: str | None = None
     form: str = ""
+    stamp: str = ""
+    puzzle: str = ""
+    remark: str = ""
 
 
 # bodies
@@ -124,6 +132,9 @@ def filled(fields: Fields) -> Filled:
         language=one(fields, "lang"),
         cadence=one(fields, "cadence") or None,
         form=one(fields, "form"),
+        stamp=one(fields, "stamp"),
+        puzzle=one(fields, "puzzle"),
+        remark=one(fields, "remark"),
     )
 
 
@@ -152,7 +163,7 @@ def faults(given: Filled) -> dict[str, Refusal]:
 
 def check_email(given: Filled) -> None:
     check_text(given.email, "email")
-    address.parse(given.email)
+    lookalikes.check(address.parse(given.email))
 
 
 def check_newsletters(given: Filled) -> None:
@@ -179,14 +190,10 @@ def check_consent(given: Filled) -> None:
 def check_text(text: str, field: str) -> None:
     if len(text) > CHARACTERS:
         raise Invalid("This is too long: {most} characters at most.", field=field, most=CHARACTERS)
-    if any(is_unseen(character) for character in text):
+    if UNSEEN.search(text):
         raise Invalid(
             "This has invisible characters in it: type it instead of pasting.", field=field
         )
-
-
-def is_unseen(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in TURNING
 
 
 # wishes

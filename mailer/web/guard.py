@@ -1,5 +1,6 @@
 """At the door: who asks, how often, and what the access log may keep of it."""
 
+import hmac
 import ipaddress
 import logging
 import re
@@ -13,16 +14,24 @@ from aiohttp.abc import AbstractAccessLogger
 
 from mailer import limits
 from mailer.config import ConsentIp, Network
-from mailer.db import Connection
 from mailer.errors import TooMany
+from mailer.subscriptions import requests
+from mailer.subscriptions.requests import Kept
 from mailer.vault import Vault
+from mailer.web import page
+from mailer.web.forms import Filled
 
 IP: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 BODY_BYTES = 64 * 1024
-ASKINGS = 20
-WINDOW_SECONDS = 600
-"""A network may send the form ASKINGS times in a window."""
+FASTEST_SECONDS = 2
+LATEST_SECONDS = 86_400
+"""Between seeing a form and sending it. People who fill it in by a program of theirs need two."""
+
+STAMPED = ("hosted/1", "element/1")
+"""The forms of ours, all of which bear a stamp."""
+
+STAMP = re.compile(r"[0-9a-f]{1,12}\.[0-9a-f]{32}")
 
 ORIGIN_CHARACTERS = 200
 SECRET_PATHS = ("confirm", "refuse", "renew", "u", "me", "address")
@@ -30,6 +39,11 @@ SECRET = re.compile(r"[\w=-]{27,28}|.*[@%].*|.{81,}")
 
 
 # who
+
+
+def visitor(request: web.Request) -> IP | None:
+    """Who asks, as far as MAILER_TRUSTED_PROXIES can be believed."""
+    return client(request, request.app[page.SETTINGS].trusted_proxies)
 
 
 def client(request: web.Request, trusted: Sequence[Network]) -> IP | None:
@@ -56,8 +70,9 @@ def network(found: IP | None) -> str:
     """A /24 or a /64: about one household, office or phone mast."""
     if found is None:
         return "unknown"
-    length = 24 if found.version == 4 else 64
-    return str(ipaddress.ip_network((found, length), strict=False))
+    if found.version == 4:
+        return f"{str(found).rpartition('.')[0]}.0/24"
+    return f"{ipaddress.IPv6Address(int(found) >> 64 << 64)}/64"
 
 
 def kept(found: IP | None, allowed: ConsentIp) -> str | None:
@@ -80,17 +95,53 @@ def origin(request: web.Request) -> str | None:
     return None
 
 
+# how it was filled in
+
+
+def stamp(keys: Vault) -> str:
+    """When a form was shown: the second, and what shows that we said so."""
+    return stamped(keys, int(time.time()))
+
+
+def stamped(keys: Vault, second: int) -> str:
+    return f"{second:x}.{keys.form(f'stamp {second}').hex()[:32]}"
+
+
+def age(keys: Vault, text: str) -> float | None:
+    """How many seconds ago a form was shown; None: we never said so."""
+    second = text.partition(".")[0]
+    if not STAMP.fullmatch(text) or not hmac.compare_digest(stamped(keys, int(second, 16)), text):
+        return None
+    return time.time() - int(second, 16)
+
+
+def doubtful(keys: Vault, given: Filled) -> bool:
+    """Whether a program seems to have filled it in. Such a form is kept, and has to wait.
+
+    Forms in other sites' own HTML bear no stamp: that alone is no reason.
+    """
+    if given.remark:
+        return True
+    if not given.stamp:
+        return given.form in STAMPED
+    seconds = age(keys, given.stamp)
+    return seconds is None or not FASTEST_SECONDS <= seconds <= LATEST_SECONDS
+
+
 # how often
 
 
-async def too_many(conn: Connection, keys: Vault, found: IP | None) -> TooMany | None:
-    """Count one more form of this network; the refusal if there were too many."""
-    key = keys.network(f"subscribe {network(found)}")
-    if await limits.count(conn, key, WINDOW_SECONDS) <= ASKINGS:
-        return None
+def key(keys: Vault, found: IP | None) -> bytes:
+    """What the forms of a network are counted by."""
+    return keys.network(f"subscribe {network(found)}")
+
+
+def too_many(kept: Kept) -> TooMany:
     return TooMany(
         "The form was sent too often from your network. Please try again in a few minutes.",
-        retry_after=WINDOW_SECONDS - int(time.time()) % WINDOW_SECONDS,
+        retry_after=limits.wait(
+            kept.present, kept.before, requests.MOST, kept.elapsed, requests.WINDOW_SECONDS
+        ),
     )
 
 

@@ -1,16 +1,21 @@
 """For visitors: the form, what it sends, the words they agree to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from mailer import newsletters, notices, render, subscriptions
+from mailer import lookalikes, newsletters, notices, puzzles, render
 from mailer.db import Connection
 from mailer.errors import Conflict, Invalid, Refusal, TooMany, Unknown
 from mailer.newsletters import Newsletter
-from mailer.notices import Notice
+from mailer.notices import Change, Notice
+from mailer.subscriptions import requests
+from mailer.subscriptions.requests import Left
 from mailer.web import forms, guard, page
 from mailer.web.forms import Faults, Filled
+from mailer.web.intake import INTAKE
+from mailer.web.known import KNOWN
 
 FORM_VERSION = "hosted/1"
 ELEMENT_VERSION = "element/1"
@@ -26,12 +31,31 @@ PREFLIGHT = {
 
 @dataclass(frozen=True)
 class Form:
-    """What a form shows; `languages`: those it can be read in."""
+    """What a form shows; `languages`: those it can be read in; `puzzle`: to be solved, if any."""
 
     newsletter: Newsletter
     notice: Notice
     languages: tuple[str, ...]
+    stamp: str
+    puzzle: str | None
     version: str = FORM_VERSION
+
+
+@dataclass(frozen=True)
+class Version:
+    """A notice, and what changed with it; None: it is the first."""
+
+    notice: Notice
+    changes: Sequence[Change] | None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two versions, and what they differ in."""
+
+    old: Notice
+    new: Notice
+    changes: Sequence[Change]
 
 
 async def home(request: web.Request) -> web.Response:
@@ -82,7 +106,24 @@ async def prepare(
     offered = sorted(ready, key=lambda code: code != newsletter.fallback)
     asked = request.query.get("lang") or wanted
     chosen = render.best(asked, request.headers.get("Accept-Language"), offered)
-    return Form(newsletter, ready[chosen], tuple(ready))
+    return Form(
+        newsletter,
+        ready[chosen],
+        tuple(ready),
+        guard.stamp(request.app[page.VAULT]),
+        await puzzle(conn, request, newsletter),
+    )
+
+
+async def puzzle(conn: Connection, request: web.Request, newsletter: Newsletter) -> str | None:
+    """One to be solved, if a flood is on or the visitor's network has sent several forms."""
+    known, keys = request.app[KNOWN], request.app[page.VAULT]
+    await known.refresh()
+    if known.is_flooded(newsletter.id):
+        return puzzles.pose(keys, puzzles.NUMBERS_IN_FLOODS)
+    if await requests.weight(conn, guard.key(keys, guard.visitor(request))) >= requests.SEVERAL:
+        return puzzles.pose(keys, puzzles.NUMBERS)
+    return None
 
 
 def show(
@@ -95,7 +136,7 @@ def show(
         "public/form.html",
         status=status,
         speak=speak,
-        headers=page.FRAMED,
+        headers=page.SCRIPTED if shown.puzzle else page.FRAMED,
         form=shown,
         newsletter=shown.newsletter,
         notice=shown.notice,
@@ -122,31 +163,40 @@ async def subscribe(request: web.Request) -> web.Response:
 
 
 async def leave_request(request: web.Request, given: Filled) -> Refusal | None:
-    """Keep the wish for a worker; why not, if not. Nothing is raised inside the transaction."""
-    keys = request.app[page.VAULT]
-    found = guard.client(request, request.app[page.SETTINGS].trusted_proxies)
-    evidence = {
-        "origin": guard.origin(request),
-        "ip": guard.kept(found, request.app[page.SETTINGS].consent_ip),
-    }
-    known = {name: value for name, value in evidence.items() if value is not None}
-    async with request.app[page.POOL].acquire() as conn, conn.transaction():
-        if refused := await guard.too_many(conn, keys, found):
-            return refused
-        try:
-            language = given.language or (await notices.find(conn, given.notice)).language
-            await subscriptions.request(conn, keys, forms.wish(given, language, known))
-        except (Invalid, Unknown) as error:
-            return error
-    return None
+    """Keep the wish for a worker; why not, if not. Whose address it is, nobody asks here."""
+    app = request.app
+    keys, known, found = app[page.VAULT], app[KNOWN], guard.visitor(request)
+    try:
+        language = given.language or await known.language(given.notice)
+        wish = forms.wish(given, language, evidence(request, found))
+        asked_for = await known.check(wish)
+        sealed = requests.seal(keys, wish)
+    except (Invalid, Unknown) as error:
+        return error
+    doubtful = guard.doubtful(keys, given) or any(known.is_flooded(n.id) for n in asked_for)
+    solved = puzzles.solved(keys, given.puzzle)
+    left = Left(sealed, guard.key(keys, found), solved, doubtful)
+    kept = await app[INTAKE].leave(left, asked_for)
+    return None if kept.kept else guard.too_many(kept)
+
+
+def evidence(request: web.Request, found: guard.IP | None) -> dict[str, str]:
+    """How it was asked, as far as it may be kept."""
+    allowed = request.app[page.SETTINGS].consent_ip
+    known = {"origin": guard.origin(request), "ip": guard.kept(found, allowed)}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def thanks(request: web.Request, given: Filled) -> web.Response:
+    """`meant`: the domain that was probably meant, if it looks mistyped; who typed it decides."""
+    meant = lookalikes.meant(given.email)
     if page.wants_json(request):
-        return web.json_response({"status": "check_inbox"}, status=202)
+        asked = {"did_you_mean": meant} if meant else {}
+        return web.json_response({"status": "check_inbox", **asked}, status=202)
     if "inline" in request.query:  # a script, which could not read what it is redirected to
-        return inbox_page(request, given.language)
-    answer = page.see_other(request, "/check-inbox", lang=page.language(request, given.language))
+        return inbox_page(request, given.language, meant)
+    query = {"lang": page.language(request, given.language), **({"meant": meant} if meant else {})}
+    answer = page.see_other(request, "/check-inbox", **query)
     answer.headers.update(page.FRAMED)
     return answer
 
@@ -167,7 +217,9 @@ async def again(request: web.Request, given: Filled, faults: Faults) -> web.Resp
         return page.refused(request, first, 422, page.FRAMED, given.language)
     cadence = given.cadence or newsletter.cadences[0]
     version = given.form if given.form in VERSIONS else FORM_VERSION
-    shown = replace(shown, version=version)
+    # Who has to mend something is not new to the form.
+    known = guard.age(request.app[page.VAULT], given.stamp) is not None
+    shown = replace(shown, version=version, stamp=given.stamp if known else shown.stamp)
     return show(request, shown, replace(given, cadence=cadence), faults, 422)
 
 
@@ -184,13 +236,16 @@ async def share(request: web.Request, response: web.StreamResponse) -> None:
 
 async def check_inbox(request: web.Request) -> web.Response:
     """GET /check-inbox"""
-    return inbox_page(request, None)
+    asked = request.query.get("meant")
+    return inbox_page(request, None, asked if asked in lookalikes.KNOWN else None)
 
 
-def inbox_page(request: web.Request, speak: str | None) -> web.Response:
+def inbox_page(request: web.Request, speak: str | None, meant: str | None) -> web.Response:
     hours = request.app[page.SETTINGS].confirm_hours
     template = "public/check_inbox.html"
-    return page.answer(request, template, speak=speak, headers=page.FRAMED, hours=hours)
+    return page.answer(
+        request, template, speak=speak, headers=page.FRAMED, hours=hours, meant=meant
+    )
 
 
 async def notice(request: web.Request) -> web.Response:
@@ -198,8 +253,45 @@ async def notice(request: web.Request) -> web.Response:
     try:
         async with request.app[page.POOL].acquire() as conn:
             shown = await notices.find(conn, request.match_info["id"])
+            about = [n for n in await newsletters.all_(conn) if is_about(shown, n)]
     except Unknown:  # its own sentence speaks of a form
         raise Unknown("There is no notice with this number.") from None
     return page.answer(
-        request, "public/notice.html", speak=shown.language, headers=page.PUBLIC, notice=shown
+        request,
+        "public/notice.html",
+        speak=shown.language,
+        headers=page.PUBLIC,
+        notice=shown,
+        about=about,
+    )
+
+
+def is_about(shown: Notice, newsletter: Newsletter) -> bool:
+    return shown.covers(newsletter.id) and shown.language in newsletter.languages
+
+
+async def notice_versions(request: web.Request) -> web.Response:
+    """GET /notices/SLUG?lang=xx&old=ID&new=ID: every version, and what two of them differ in.
+
+    Unless two are named, each is shown beside the one before it.
+    """
+    async with request.app[page.POOL].acquire() as conn:
+        newsletter = await newsletters.find(conn, request.match_info["slug"])
+        spoken = newsletter.offered(page.language(request, newsletter.fallback))
+        found = await notices.versions(conn, newsletter.id, spoken)
+        current = await notices.current(conn, newsletter.id, spoken)
+    by_id = {version.id: version for version in found}
+    old, new = (by_id.get(request.query.get(name, "")) for name in ("old", "new"))
+    return page.answer(
+        request,
+        "public/notices.html",
+        speak=newsletter.fallback,
+        headers=page.PUBLIC,
+        newsletter=newsletter,
+        current=current.id if current else None,
+        versions=[
+            Version(n, notices.difference(before, n) if before else None)
+            for n, before in zip(found, [*found[1:], None], strict=False)
+        ],
+        compared=Compared(old, new, notices.difference(old, new)) if old and new else None,
     )

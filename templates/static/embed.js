@@ -47,6 +47,7 @@
     .fault { margin-block-end: .4em; }
     .summary { padding: .75em 1em; margin-block-end: 1.25em; border: 2px solid var(--warn);
       border-radius: var(--radius); }
+    .trap { display: none; }
     .summary > :last-child { margin-block-end: 0; }
     details { margin-block: .5em; }
     summary { padding-block: .6em; cursor: pointer; }
@@ -84,7 +85,10 @@
       shown.append(...main.childNodes);
       this.shadowRoot.replaceChildren(shown);
       const form = this.shadowRoot.querySelector("form");
-      if (form) form.addEventListener("submit", (event) => this.send(event, form));
+      if (form) {
+        newsletterPuzzle.watch(form);
+        form.addEventListener("submit", (event) => this.send(event, form));
+      }
       return true;
     }
 
@@ -114,11 +118,11 @@
       }
     }
 
-    send(event, form) {
+    async send(event, form) {
       event.preventDefault();
-      const button = form.querySelector("button");
-      if (button.getAttribute("aria-disabled") === "true") return;
-      button.setAttribute("aria-disabled", "true");
+      if (form.querySelector("button").getAttribute("aria-disabled") === "true") return;
+      newsletterPuzzle.wait(form);
+      await newsletterPuzzle.solve(form);
       const body = new URLSearchParams(new FormData(form));
       this.ask("POST", `${form.action}?inline=1`, body, (page) => {
         this.style.minBlockSize = `${this.offsetHeight}px`;

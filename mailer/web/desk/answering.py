@@ -104,7 +104,7 @@ def text(sent: Fields, name: str, *, most: int = TEXT_CHARACTERS, required: bool
         raise Invalid("Fill this in.", field=name)
     if len(given) > most:
         raise Invalid("This is too long: {most} characters at most.", field=name, most=most)
-    if any(forms.is_unseen(character) for character in given):
+    if forms.UNSEEN.search(given):
         raise Invalid(
             "This has invisible characters in it: type it instead of pasting.", field=name
         )

@@ -1,0 +1,356 @@
+"""Requests: what a form left, one sealed row each, until a worker takes it.
+
+    leave   what came to the door, as one statement: counted by network, kept or too many
+    admit   request → asked, or nothing
+
+Two queues. Requests are prompt, unless nothing speaks for them: the form was filled in faster than
+people can, a flood is on, or many are for one small domain; then they are slow. A solved puzzle
+(`puzzles`) makes any of them prompt. None of this knows whose address it is.
+"""
+
+import json
+import logging
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Any
+from uuid import UUID, uuid4
+
+from cryptography.exceptions import InvalidTag
+
+from mailer import (
+    address,
+    consent,
+    db,
+    disposable,
+    limits,
+    lookalikes,
+    newsletters,
+    notices,
+    outbox,
+    providers,
+    puzzles,
+    subscribers,
+    suppressions,
+    vault,
+)
+from mailer.address import Address
+from mailer.consent import SUBJECT, Actor
+from mailer.db import Connection
+from mailer.errors import Invalid
+from mailer.newsletters import Newsletter
+from mailer.notices import Notice
+from mailer.subscriptions.asking import Choice, ask
+from mailer.vault import Subject, Vault
+
+SQL = db.statements("subscriptions")
+log = logging.getLogger(__name__)
+
+PLACE = "request.payload"
+PAYLOAD_BYTES = 1_800
+"""Every request takes the same space, so that its size says nothing of what was asked; with its
+key it stays in its page, where a larger row would be moved out of it (TOAST)."""
+
+WINDOW_SECONDS = 600
+SEVERAL = 10
+MOST = 20
+MOST_PROVEN = 100
+"""Forms of one network in a sliding window: after SEVERAL the next bear a puzzle; more than MOST
+(proven: MOST_PROVEN) are too many."""
+
+DOMAIN_WINDOW_SECONDS = 3600
+DOMAIN_MOST = 50
+DOMAIN_MOST_PROVEN = 500
+"""Requests for addresses of one domain in a sliding window that go on at once: what comes on top is
+slow. But not of the large providers, nor of names for trials, where nobody is."""
+
+NOWHERE = "invalid"
+
+SLOW_TURN = "slow requests"
+SLOW_SECONDS = 20
+"""One of the slow requests is taken in so many seconds, by all workers together."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a form asks for. `evidence`: how it was asked, for the consent record; `by`: who asked.
+
+    Whoever is asked for by staff was brought over from another list.
+    """
+
+    email: str = field(repr=False)
+    newsletters: Sequence[str]
+    notice: str
+    language: str
+    cadence: str | None = None
+    evidence: Mapping[str, Any] | None = None
+    by: Actor = SUBJECT
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A wish as it is kept; `dek` wrapped, `payload` sealed."""
+
+    id: UUID
+    dek: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Left:
+    """A sealed wish at the door. `network`: its keyed hash; `puzzle`: of a solved one."""
+
+    request: Sealed
+    network: bytes
+    puzzle: bytes | None
+    doubtful: bool
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What became of it, and how many forms of its network there were: in the present window, of
+    which so many seconds are over, and in the one before."""
+
+    kept: bool
+    present: int
+    elapsed: float
+    before: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """A row; `proven`: by a puzzle."""
+
+    id: UUID
+    dek: bytes
+    payload: bytes
+    created_at: datetime
+    proven: bool = False
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A request opened."""
+
+    request: Request
+    subject: Subject
+    wish: Wish
+    address: Address
+    lookup: bytes
+
+
+# at the door
+
+
+async def request(conn: Connection, keys: Vault, wish: Wish) -> None:
+    """Check a wish and leave it for a worker: one sealed row, whoever the address is.
+
+    Raises Invalid or Unknown, naming the field.
+    """
+    lookalikes.check(address.parse(wish.email))
+    notice = await notices.find(conn, named(wish))
+    check(wish, notice, [await newsletters.find(conn, slug) for slug in wish.newsletters])
+    sealed = seal(keys, wish)
+    await conn.execute(SQL.request, sealed.id, sealed.dek, sealed.payload)
+    await outbox.wake(conn, "request")
+
+
+def named(wish: Wish) -> str:
+    """The notice that it names."""
+    if not wish.notice:
+        raise Invalid("The form must carry the id of the notice it shows.", field="notice")
+    return wish.notice
+
+
+def check(wish: Wish, notice: Notice, asked_for: Sequence[Newsletter]) -> None:
+    """Whether the notice and the newsletters that it names go together. Raises Invalid."""
+    if not asked_for:
+        raise Invalid("Choose at least one newsletter.", field="newsletter")
+    for newsletter in asked_for:
+        if not notice.covers(newsletter.id):
+            raise Invalid("The notice is about another newsletter.", field="notice")
+        if notice.language not in (wish.language, newsletter.offered(wish.language)):
+            raise Invalid("The notice is in another language than the form.", field="notice")
+        if wish.cadence is not None and wish.cadence not in newsletter.cadences:
+            raise Invalid("This newsletter does not come that often.", field="cadence")
+
+
+def seal(keys: Vault, wish: Wish) -> Sealed:
+    subject = keys.new_subject(uuid4())
+    return Sealed(subject.id, keys.wrap(subject), vault.seal(subject, PLACE, payload(wish)))
+
+
+def payload(wish: Wish) -> bytes:
+    text = json.dumps(vars(wish), ensure_ascii=False).encode()
+    if len(text) > PAYLOAD_BYTES:
+        raise Invalid("The form sent more than it may.", field="newsletter")
+    return text.ljust(PAYLOAD_BYTES)
+
+
+async def leave(conn: Connection, forms: Sequence[Left]) -> list[Kept]:
+    """Count them all and keep those that are not too many, in one statement; in their order."""
+    return await db.fetch(
+        conn,
+        Kept,
+        SQL.leave_requests,
+        [form.request.id for form in forms],
+        [form.request.dek for form in forms],
+        [form.request.payload for form in forms],
+        [form.network for form in forms],
+        [form.puzzle for form in forms],
+        [form.doubtful for form in forms],
+        WINDOW_SECONDS,
+        MOST,
+        MOST_PROVEN,
+        puzzles.LIFE,
+        outbox.CHANNEL,
+    )
+
+
+async def weight(conn: Connection, network: bytes) -> float:
+    """How many forms a network has sent in the sliding window."""
+    return (await limits.sliding(conn, [network], WINDOW_SECONDS))[network]
+
+
+# the worker
+
+
+async def waiting(conn: Connection, keys: Vault, limit: int) -> dict[UUID, str]:
+    """The prompt requests that have waited longest, and the domain that each is for.
+
+    One that can't be opened is among them, for a domain that is none: who takes it drops it.
+    """
+    return domains(keys, await db.fetch(conn, Request, SQL.prompt_requests, limit))
+
+
+async def waiting_longest(conn: Connection, keys: Vault) -> dict[UUID, str]:
+    """Likewise the slow one whose turn it is, if it is time for one."""
+    return domains(keys, await db.fetch(conn, Request, SQL.slow_request, SLOW_TURN))
+
+
+def domains(keys: Vault, rows: Sequence[Request]) -> dict[UUID, str]:
+    opened = {row.id: open_request(keys, row) for row in rows}
+    return {id_: asking.address.domain if asking else NOWHERE for id_, asking in opened.items()}
+
+
+async def admit(
+    conn: Connection,
+    keys: Vault,
+    confirm_hours: int,
+    limit: int,
+    *,
+    among: Iterable[UUID] | None = None,
+    dead: Container[str] = (),
+) -> int:
+    """Turn prompt requests into subscriptions and mails; how many were taken.
+
+    `among`: only these. `dead`: domains that mail can't reach; nothing is tried there.
+    """
+    ids = list(among) if among is not None else None
+    taken = await db.fetch(conn, Request, SQL.take_requests, limit, ids)
+    opened = opened_of(keys, taken)
+    slowed = await over_of_domains(conn, keys, opened)
+    gone = [row.id for row in taken if row.id not in slowed]
+    await conn.execute(SQL.slow_down, list(slowed))
+    await conn.execute(SQL.drop_requests, gone)
+    await disposable.count(conn, [each.address for each in opened])
+    await admit_each(
+        conn, keys, [each for each in opened if each.request.id not in slowed], confirm_hours, dead
+    )
+    return len(taken)
+
+
+async def admit_slow(
+    conn: Connection, keys: Vault, confirm_hours: int, id_: UUID, dead: Container[str]
+) -> bool:
+    """The one slow request, unless another worker took its turn."""
+    if not await conn.fetchval(SQL.take_turn, SLOW_TURN, timedelta(seconds=SLOW_SECONDS)):
+        return False
+    taken = await db.fetch(conn, Request, SQL.take_slow, id_)
+    await admit_each(conn, keys, opened_of(keys, taken), confirm_hours, dead)
+    return bool(taken)
+
+
+def opened_of(keys: Vault, taken: Sequence[Request]) -> list[Asking]:
+    return [asking for row in taken if (asking := open_request(keys, row)) is not None]
+
+
+def open_request(keys: Vault, row: Request) -> Asking | None:
+    subject = keys.unwrap(row.id, row.dek)
+    try:
+        wish = Wish(**json.loads(vault.unseal(subject, PLACE, row.payload)))
+        reached = address.parse(wish.email)
+    except InvalidTag:
+        log.error("request %s was changed in the database and is dropped", row.id)
+        return None
+    except Invalid:  # an older version of this program let it in
+        log.warning("request %s is for an address that is no longer accepted", row.id)
+        return None
+    return Asking(row, subject, wish, reached, keys.lookup(reached.normal))
+
+
+async def over_of_domains(
+    conn: Connection, keys: Vault, opened: Sequence[Asking]
+) -> frozenset[UUID]:
+    """Those that are too many for their domains at once, the latest first."""
+    by_domain: dict[bytes, list[Asking]] = {}
+    for asking in opened:
+        domain = asking.address.domain
+        if providers.of(domain) is None and not address.reserved(domain):
+            key = keys.form(f"domain {domain}")
+            by_domain.setdefault(key, []).append(asking)
+    counts = {key: len(those) for key, those in by_domain.items()}
+    slowed: list[UUID] = []
+    for key, weight_ in (await limits.slide(conn, counts, DOMAIN_WINDOW_SECONDS)).items():
+        those = by_domain[key]
+        unproven = [each.request.id for each in those if not each.request.proven]
+        slowed += over(unproven, weight_ - DOMAIN_MOST)
+        if weight_ > DOMAIN_MOST_PROVEN:
+            slowed += over([each.request.id for each in those], weight_ - DOMAIN_MOST_PROVEN)
+    return frozenset(slowed)
+
+
+def over(ids: Sequence[UUID], many: float) -> Sequence[UUID]:
+    """So many at the end of them."""
+    return ids[max(0, len(ids) - ceil(many)) :] if many > 0 else ()
+
+
+async def admit_each(
+    conn: Connection,
+    keys: Vault,
+    askings: Sequence[Asking],
+    confirm_hours: int,
+    dead: Container[str],
+) -> None:
+    # In the order of the index, so that two workers never wait for each other in a ring.
+    for asking in sorted(askings, key=lambda a: a.lookup):
+        if asking.address.domain not in dead:
+            await admit_one(conn, keys, asking, confirm_hours)
+    unreached = sum(asking.address.domain in dead for asking in askings)
+    if unreached:
+        log.info("%d requests were for domains that take no mail", unreached)
+
+
+async def admit_one(conn: Connection, keys: Vault, asking: Asking, confirm_hours: int) -> None:
+    if await suppressions.reason(conn, keys, asking.address) is not None:
+        return
+    wish = asking.wish
+    subscriber = await subscribers.keep(conn, keys, asking.subject, asking.address, wish.language)
+    notice = await notices.find(conn, wish.notice)
+    evidence = {
+        **(wish.evidence or {}),
+        "received": consent.timestamp(asking.request.created_at),
+    }
+    for slug in wish.newsletters:
+        newsletter = await newsletters.find(conn, slug)
+        choice = Choice(
+            newsletter,
+            notice,
+            newsletter.offered(wish.language),
+            wish.cadence or newsletter.cadences[0],
+            evidence,
+            wish.by,
+        )
+        await ask(conn, keys, subscriber, choice, confirm_hours)
+    await subscribers.forget_unasked(conn, subscriber.id)
