@@ -11,7 +11,7 @@ import asyncpg
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from mailer import address, db, subjects, vault
+from mailer import address, db, render, subjects, vault
 from mailer.consent import Actor
 from mailer.db import Connection
 from mailer.errors import Conflict, Invalid, Unknown
@@ -31,13 +31,14 @@ FACTOR_ROLES: frozenset[Role] = frozenset({"owner", "privacy"})
 
 @dataclass(frozen=True)
 class Account:
-    """`dek` wrapped, `address` and `totp` sealed; `password`: its hash, None before they came."""
+    """`dek` wrapped, `address` and `totp` sealed; `password`: its hash, None before they came;
+    `language`: of their pages, and of letters to them."""
 
     id: UUID
     dek: bytes
     address: bytes
     role: Role
-    language: str | None
+    language: str
     password: str | None
     totp: bytes | None
     passkeys: int
@@ -71,7 +72,7 @@ async def add(
     email: str,
     role: Role,
     password_hash: str | None,
-    language: str | None = None,
+    language: str = render.SOURCE,
 ) -> UUID:
     """Raises Invalid or Conflict."""
     reached = address.parse(email)

@@ -151,7 +151,7 @@ order by o.id;
 -- name: mails_to_staff -> mailer.outbox.ToStaff
 -- Letters to staff that wait in those batches.
 select o.id, o.batch, o.kind, o.message, o.attempts, now() - o.created_at as age, f.id as staff,
-       coalesce(f.language, 'en') as language, k.dek, f.address
+       f.language, k.dek, f.address
 from outbox o
 join staff f on f.id = o.staff
 join subject k on k.id = f.id

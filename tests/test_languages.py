@@ -55,6 +55,9 @@ KNOWN = re.compile(rf"{test_translations.NAMES.pattern}|example\.org|PDF|\bRU\b|
 FACT = re.compile(r"<code>\w+</code>: .*?<br>")
 """Evidence as it was recorded, word for word."""
 
+ATTRIBUTES = re.compile(r'[a-z-]+="[^"]*"')
+"""Outside of tags: what a macro makes to stand in one."""
+
 LATIN = re.compile(r"[A-Za-z]{2,}")
 
 
@@ -158,7 +161,7 @@ def is_kind(node: nodes.Node) -> bool:
 def test_a_template_says_nothing_but_through_the_catalogues(path: Path) -> None:
     said = read(f"<p>{literal(path.read_text('utf-8'))}</p>").said
     words = " ".join(word for each in said.values() for word in each)
-    assert not LATIN.search(KNOWN.sub("", words)), words
+    assert not LATIN.search(KNOWN.sub("", ATTRIBUTES.sub("", words))), words
 
 
 def test_a_word_that_stands_in_a_template_is_found() -> None:

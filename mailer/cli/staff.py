@@ -21,14 +21,12 @@ def command() -> None:
 @command.command()
 @click.argument("email")
 @click.option("--role", type=click.Choice(ROLES), required=True)
-@click.option("--language", type=click.Choice(render.DESK),
-              help="Of letters to them, and of their pages.")  # fmt: skip
+@click.option("--language", type=click.Choice(render.DESK), default=render.SOURCE,
+              show_default=True, help="Of letters to them, and of their pages.")  # fmt: skip
 @click.option("--invite", is_flag=True, help="They choose a password behind a link in a letter.")
 @click.option("--password", help="Asked for if neither is given.")
 @door.run
-async def add(
-    email: str, role: Role, language: str | None, invite: bool, password: str | None
-) -> None:
+async def add(email: str, role: Role, language: str, invite: bool, password: str | None) -> None:
     """Add an account."""
     hashed = None if invite else staff.hash_password(password or asked())
     async with door.house() as house, house.conn.transaction():

@@ -9,8 +9,6 @@ create index consent_event_staff on consent_event (at desc, id desc) where staff
 
 alter table staff
     alter column password drop not null,          -- null: invited, and not come yet
-    alter column language drop not null,          -- of the pages too; null: as the browser says
-    alter column language drop default,
     add column totp bytea,                        -- secret of the app that shows codes (RFC 6238); sealed
     add column totp_step bigint not null default 0;  -- the latest code's: each is taken once
 

@@ -44,7 +44,7 @@ async def invite(request: web.Request, who: Who) -> web.Response:
     keys = request.app[page.VAULT]
     try:
         role = chosen(sent)
-        spoken = language if language in render.DESK else None
+        spoken = language if language in render.DESK else render.SOURCE
         async with request.app[page.POOL].acquire() as conn, conn.transaction():
             id_ = await staff.add(conn, keys, email, role, None, spoken)
             await invitations.send(conn, id_, "invitation")
