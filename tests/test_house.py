@@ -55,6 +55,7 @@ LADDER = (
         "listener",
         "mailbox",
         "mime",
+        "oidc",
         "reach",
         "rectification",
         "renewals",

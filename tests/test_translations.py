@@ -71,6 +71,7 @@ DESK = (
     "newsletters.py:check",
     "notices.py:publish",
     "notices.py:check",
+    "oidc.py",
     "passkeys.py",
     "people.py",
     "renewals.py:begin",
