@@ -745,7 +745,7 @@ def free_port() -> int:
 async def served(url: str) -> None:
     """Wait until it answers."""
     async with aiohttp.ClientSession() as session:
-        for _ in range(100):
+        for _ in range(1200):
             try:
                 async with session.get(f"{url}/healthz"):
                     return
