@@ -147,6 +147,17 @@ async def test_a_browser_is_known_for_those_who_were_in_it_alone(
         assert status == 429
 
 
+async def test_where_nothing_can_be_guessed_strangers_count_for_themselves_alone(
+    pool: Pool, vault: Vault, conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "ACCOUNT_TRIES", 0)
+    who = await desk.member(conn, vault, "viewer")
+    async with desk.seat(pool, vault, who) as seat:
+        assert (await seat.post("/staff/forgotten", {"email": who.email})).status == 429
+        answer = await seat.client.post("/staff/passkey", json={}, headers={"Origin": desk.BASE})
+        assert answer.status == 404, "there are no passkeys at this address, but it was looked"
+
+
 # the second factor
 
 
