@@ -13,7 +13,7 @@ import ipaddress
 import json
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -101,7 +101,7 @@ async def challenge(conn: Connection, keys: Vault) -> str:
     return f"{said}~{keys.staff(f'challenge {said}').hex()}"
 
 
-def given_out(keys: Vault, kept: str) -> tuple[datetime, bytes]:
+async def given_out(conn: Connection, keys: Vault, kept: str) -> tuple[datetime, bytes]:
     """When, and which. Raises Invalid if it is none of ours, or too old."""
     said, _, shown = kept.rpartition("~")
     ours = keys.staff(f"challenge {said}").hex()
@@ -109,7 +109,7 @@ def given_out(keys: Vault, kept: str) -> tuple[datetime, bytes]:
     if not hmac.compare_digest(shown.encode(), ours.encode()):
         raise Invalid("That took too long: try again.")
     began = datetime.fromisoformat(at)
-    if datetime.now(UTC) - began > HOLDS:
+    if await conn.fetchval(SQL.now) - began > HOLDS:
         raise Invalid("That took too long: try again.")
     return began, words.encode()
 
@@ -144,7 +144,7 @@ async def add(
     name: str,
 ) -> None:
     """Keep what the browser made. Raises Invalid or Conflict."""
-    _, words = given_out(keys, kept)
+    _, words = await given_out(conn, keys, kept)
     try:
         verified = webauthn.verify_registration_response(
             credential=json.dumps(made),
@@ -180,7 +180,7 @@ def question(at: Site, kept: str) -> str:
 
 async def show(conn: Connection, keys: Vault, at: Site, kept: str, answered: Any) -> UUID:
     """Whose passkey it was. Raises Invalid."""
-    began, words = given_out(keys, kept)
+    began, words = await given_out(conn, keys, kept)
     spelt = answered.get("id") if isinstance(answered, dict) else None
     id_ = decoded(spelt) if isinstance(spelt, str) else b""
     found = await db.first(conn, Passkey, SQL.find, id_)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from aiohttp.test_utils import TestServer, unused_port
@@ -43,15 +44,18 @@ def test_browsers_have_them_where_there_is_tls_and_a_name(base: str, host: str |
 
 
 async def test_only_a_challenge_of_ours_that_is_fresh_is_taken(
-    conn: Connection, vault: Vault
+    conn: Connection, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = await passkeys.challenge(conn, vault)
-    began, words = passkeys.given_out(vault, kept)
+    began, words = await passkeys.given_out(conn, vault, kept)
     assert len(words) == 43
     spoilt = kept.replace(began.isoformat(), (began - passkeys.HOLDS).isoformat())
     for wrong in ("", "~~", spoilt, kept[:-1], kept.replace("~", "~x", 1)):
         with pytest.raises(Invalid):
-            passkeys.given_out(vault, wrong)
+            await passkeys.given_out(conn, vault, wrong)
+    monkeypatch.setattr(passkeys, "HOLDS", timedelta(0))
+    with pytest.raises(Invalid, match="too long"):
+        await passkeys.given_out(conn, vault, kept)
 
 
 async def test_what_no_browser_would_answer_is_refused(conn: Connection, vault: Vault) -> None:
