@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from mailer import articles, db, newsletters, outbox
+from mailer import articles, db, newsletters, outbox, pictures
 from mailer.articles import Article, Attachment
 from mailer.db import Connection
 from mailer.errors import Unknown
+from mailer.pictures import Frame
 
 SQL = db.statements("digests")
 
@@ -44,11 +45,13 @@ class Digest:
 
 @dataclass(frozen=True)
 class Item:
-    """An article in a digest, with what is attached to it."""
+    """An article in a digest, with what is attached to it; `picture`: if it has one, and it is
+    here."""
 
     article: Article
     attachments: Sequence[Attachment]
     pinned: bool = False
+    picture: Frame | None = None
 
     @property
     def work(self) -> str:
@@ -127,7 +130,11 @@ async def these(conn: Connection, ids: Sequence[int]) -> list[Item]:
 
 async def items(conn: Connection, chosen: Sequence[Article], pinned: set[int]) -> list[Item]:
     attached = await articles.attachments_of(conn, [article.id for article in chosen])
-    return [Item(a, attached.get(a.id, ()), a.id in pinned) for a in chosen]
+    frames = await pictures.frames(conn, [a.image_url for a in chosen if a.image_url])
+    return [
+        Item(a, attached.get(a.id, ()), a.id in pinned, frames.get(a.image_url or ""))
+        for a in chosen
+    ]
 
 
 async def edition(conn: Connection, id_: int) -> Edition:
