@@ -25,7 +25,7 @@ MAY: web.AppKey[Callable[..., bool]] = web.AppKey("staff_may")
 TEXT_CHARACTERS = 500
 
 POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; "
     "frame-src {frames}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
