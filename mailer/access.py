@@ -19,7 +19,27 @@ from mailer.errors import Conflict, Invalid, Unknown
 
 SQL = db.statements("access")
 
-Scope: TypeAlias = Literal["articles:read", "articles:write"]
+Scope: TypeAlias = Literal[
+    "newsletters:read",
+    "newsletters:write",
+    "notices:read",
+    "notices:write",
+    "articles:read",
+    "articles:write",
+    "digests:read",
+    "digests:write",
+    "digests:send",
+    "subscribers:count",
+    "subscribers:subscribe",
+    "subscribers:lookup",
+    "subscribers:export",
+    "subscribers:erase",
+    "consent:export",
+    "addresses:export",
+]
+"""`digests:send`: test mails, approval, pause, resume, cancel. `addresses:export`: beside one of
+the other two exports, so that they may hold addresses."""
+
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 SECRET_BYTES = 32

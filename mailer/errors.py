@@ -44,6 +44,14 @@ class Conflict(Refusal):
     """It can't be done in the present state."""
 
 
+class Changed(Conflict):
+    """It is not as it was when who asks has seen it."""
+
+
+class Unseen(Refusal):
+    """Who asks has not said which version they have seen."""
+
+
 class Unauthenticated(Refusal):
     """Who asks has not shown who they are."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from mailer.consent import Event, timestamp
+from mailer.consent import Event
 
 Format: TypeAlias = Literal["csv", "jsonl"]
 
@@ -66,14 +66,6 @@ def event(recorded: Event) -> Mapping[str, object]:
         recorded.commitment.hex(),
     )
     return dict(zip(COLUMNS, found, strict=True))
-
-
-def described(wanted: Mapping[str, object]) -> Mapping[str, object]:
-    """A filter, as it goes on record."""
-    return {
-        name: timestamp(value) if isinstance(value, datetime) else value
-        for name, value in wanted.items()
-    }
 
 
 def exact(cell: object) -> str:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from mailer import db, keys, limits, outbox, subscribers, subscriptions
+from mailer import answers, db, keys, limits, outbox, subscribers, subscriptions
 from mailer.config import Settings
 from mailer.consent import SYSTEM
 from mailer.db import Connection
@@ -95,6 +95,7 @@ async def look(conn: Connection, statement: str, *args: object) -> Due:
 async def sweep(conn: Connection, held: Vault, for_: Terms) -> Mapping[str, int]:
     """Delete a batch of each; what there was of it. Empty: nothing has had its time."""
     await limits.forget_old(conn)
+    await answers.forget_old(conn)
     await keys.bury_silent(conn)
     await conn.execute(SQL.forget_spent)
     await conn.execute(SQL.forget_strays, BOUNCES)

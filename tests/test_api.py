@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -16,8 +17,9 @@ from mailer.db import Connection, Pool
 from mailer.errors import Conflict
 from mailer.newsletters import Newsletter
 from mailer.vault import Vault
-from mailer.web import api, openapi
-from mailer.web.app import ROUTES
+from mailer.web import api
+from mailer.web.api import answering
+from mailer.web.api.operation import Operation
 from tests import site
 
 ARTICLES = "/api/v1/articles"
@@ -67,19 +69,36 @@ class Cms:
         return await self.ask("GET", path)
 
 
+SPECIFICATION = api.specification("http://news.example.org")
+
+
+def operation(method: str, path: str) -> Operation:
+    """The one that a request is answered by."""
+    known = path.partition("?")[0]
+    return next(
+        each
+        for each in api.OPERATIONS
+        if each.method == method.replace("HEAD", "GET")
+        and re.fullmatch(re.sub(r"\{\w+:(.*?)\}(?=/|$)", r"\1", each.route), known)
+    )
+
+
 async def checked(method: str, path: str, answer: ClientResponse) -> Any:
-    """The body, which must be as the document says."""
-    described = openapi.document("http://news.example.org")
-    known = path.partition("?")[0].removeprefix("/api/v1")
-    templates = {known, "/articles/{id}"} if known.startswith("/articles/") else {known}
-    found = next(described["paths"][t] for t in templates if t in described["paths"])
-    said = found[method.lower()]["responses"][str(answer.status)]
-    ((kind, content),) = said["content"].items()
-    assert answer.content_type == kind
+    """The body, which must be as the document says; and so must the headers."""
+    found = operation(method, path)
+    said = SPECIFICATION["paths"][found.path][method.lower()]["responses"][str(answer.status)]
+    for name in said.get("headers", ()):
+        assert name in answer.headers
+    if "content" not in said:
+        return await answer.read()
+    assert answer.content_type in said["content"]
+    schema = said["content"][answer.content_type]["schema"]
+    if answer.content_type not in ("application/json", "application/problem+json"):
+        return await answer.text()
     body = await answer.json(content_type=None)
-    jsonschema.Draft202012Validator(
-        {**content["schema"], "components": described["components"]}
-    ).validate(body)
+    jsonschema.Draft202012Validator({**schema, "components": SPECIFICATION["components"]}).validate(
+        body
+    )
     return body
 
 
@@ -255,7 +274,7 @@ async def test_other_types_are_refused(cms: Cms) -> None:
 
 async def test_a_body_without_end_is_refused_at_the_limit(cms: Cms) -> None:
     async def endless() -> AsyncIterator[bytes]:
-        for _ in range(3 * api.BODY_BYTES // 65536):
+        for _ in range(3 * answering.BODY_BYTES // 65536):
             yield b" " * 65536
 
     headers = {"Content-Type": "application/json"}
@@ -352,15 +371,15 @@ async def test_a_token_that_asks_too_often_waits_and_others_do_not(
     conn: Connection, client: site.Client, cms: Cms
 ) -> None:
     token = next(t for t in await access.all_(conn) if t.name == "cms")
-    for ahead in (0, api.WINDOW_SECONDS):  # whichever window the request falls into
+    for ahead in (0, answering.WINDOW_SECONDS):  # whichever window the request falls into
         await conn.execute(
             "insert into hit (key, window_start, count) values ($1, to_timestamp(floor("
             "extract(epoch from now()) / $2) * $2 + $3), $4)",
-            *(f"api {token.id}".encode(), api.WINDOW_SECONDS, ahead, api.REQUESTS),
+            *(f"api {token.id}".encode(), answering.WINDOW_SECONDS, ahead, answering.REQUESTS),
         )
     async with client.get(ARTICLES, headers=cms.headers) as answer:
         assert answer.status == 429
-        assert 1 <= int(answer.headers["Retry-After"]) <= api.WINDOW_SECONDS
+        assert 1 <= int(answer.headers["Retry-After"]) <= answering.WINDOW_SECONDS
         await checked("GET", ARTICLES, answer)
     other = Cms(client, await issued(conn, "other"))
     assert (await other.get(ARTICLES))[0] == 200
@@ -389,25 +408,29 @@ async def test_a_fault_of_ours_is_a_problem_too(cms: Cms, monkeypatch: pytest.Mo
 # what it says of itself
 
 
-def test_it_describes_exactly_what_it_serves() -> None:
+async def test_it_describes_exactly_what_it_serves(client: site.Client) -> None:
+    """HEAD goes along with GET, and OPTIONS with everything."""
     served = {
-        (route.method.lower(), route.path.removeprefix("/api/v1").replace(r":[1-9]\d{0,17}", ""))
-        for route in ROUTES
-        if route.path.startswith("/api/v1")
+        (route.method, route.resource.canonical.removeprefix("/api/v1"))
+        for route in client.app.router.routes()
+        if route.resource is not None and route.resource.canonical.startswith("/api/v1")
     }
     described = {
-        (method, path)
-        for path, methods in openapi.document("x")["paths"].items()
+        (method.upper(), path)
+        for path, methods in SPECIFICATION["paths"].items()
         for method in methods
         if method != "parameters"
     }
-    assert served == described
+    assert {(m, path) for m, path in served if m not in ("HEAD", "OPTIONS")} == described
+    for extra, of in (("HEAD", {"GET"}), ("OPTIONS", {"GET", "POST", "PATCH", "DELETE"})):
+        beside = {path for method, path in served if method == extra}
+        assert beside == {path for method, path in described if method in of}
 
 
 def test_it_describes_exactly_the_fields_that_are_taken() -> None:
     from mailer.articles import given
 
-    schemas = openapi.document("x")["components"]["schemas"]
+    schemas = SPECIFICATION["components"]["schemas"]
     assert set(schemas["Given"]["properties"]) == {"newsletter", *given.FIELDS}
     for name, fields in (
         ("File", given.FILE_FIELDS),

@@ -203,7 +203,8 @@ def test_whatever_the_bytes_there_are_lines_or_one_sentence(
         assert not said or said.endswith(".")
 
 
-cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+# A bare CR outside of quotes, which Python's writer leaves there, ends a line on old Macs.
+cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=20)
 
 
 @given(

@@ -24,7 +24,8 @@ from mailer import receipts, render, resources
 from mailer.render import faults
 
 KINDS = (
-    "Invalid", "Unknown", "Conflict", "Unauthenticated", "NotAllowed", "TooMany", "Unavailable",
+    "Invalid", "Unknown", "Conflict", "Changed", "Unseen", "Unauthenticated", "NotAllowed",
+    "TooMany", "Unavailable",
 )  # fmt: skip
 SPOKEN_BY_CALLS = ("translate", "_")
 SPOKEN_BY_CHECKS = ("refused", "warning", "note")
@@ -54,6 +55,7 @@ DESK = (
     "templates/mail/trouble/",
     "templates/staff/",
     "access.py",
+    "answers.py",
     "articles/",
     "bounces/",
     "digests/choosing.py",
@@ -77,6 +79,8 @@ DESK = (
     "schedules.py",
     "staff",
     "troubles.py",
+    "delivery/desk.py",
+    "web/issues/",
     "web/api",
     "web/desk",
     "web/inbox.py",

@@ -1,16 +1,13 @@
 """`mailer consent …`."""
 
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mailer import consent, exports, newsletters, notices, people, subscribers
+from mailer import consent, people
 from mailer.cli import door, outfile, processing, proving, verifying
-from mailer.cli.door import House
-from mailer.cli.outfile import Outfile
 from mailer.consent import Filter
 from mailer.exports import Format
 
@@ -72,18 +69,10 @@ async def export(
     outfile.need_reason(reason, with_addresses=with_addresses)
     wanted = asked(**given)
     async with door.house() as house:
-        await check(house, wanted)
-        with Outfile(out, encrypt_to) as file:
-            async with house.conn.transaction(isolation="repeatable_read", readonly=True):
-                with file.writing() as write:
-                    rows = await write_events(
-                        house, write, format_, wanted, with_addresses=with_addresses
-                    )
-            said = outfile.said(
-                format_, wanted, encrypted=encrypt_to is not None, with_addresses=with_addresses
-            )
-            await outfile.record(house, file, "consent", rows, reason, said)
-            file.publish()
+        rows = await outfile.extract(
+            house, "consent", format_, wanted, with_addresses=with_addresses, reason=reason,
+            out=out, encrypt_to=encrypt_to,
+        )  # fmt: skip
     door.complain(f"Exported {rows} events.")
 
 
@@ -95,36 +84,6 @@ def asked(
     until: datetime | None,
 ) -> Filter:
     return Filter(newsletter, type_, notice, door.as_utc(since), door.as_utc(until))
-
-
-async def check(house: House, wanted: Filter) -> None:
-    """Nothing is found under a name that was mistyped. Raises Unknown."""
-    if wanted.newsletter is not None:
-        await newsletters.find(house.conn, wanted.newsletter)
-    if wanted.notice is not None:
-        await notices.find(house.conn, wanted.notice)
-
-
-async def write_events(
-    house: House,
-    write: Callable[[str], object],
-    format_: Format,
-    wanted: Filter,
-    *,
-    with_addresses: bool,
-) -> int:
-    """The header (JSON Lines has none), then a line an event; how many."""
-    rows = 0
-    write(exports.header(format_, exports.COLUMNS, with_addresses=with_addresses))
-    with door.counting("events") as count:
-        async for event, subject, sealed in consent.stream(house.conn, house.vault, wanted):
-            email = None
-            if with_addresses:
-                email = subscribers.open_address(subject, sealed).given if sealed else ""
-            write(exports.line(format_, exports.event(event), email))
-            rows += 1
-            count(rows)
-    return rows
 
 
 command.add_command(verifying.verify)

@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
-from uuid import uuid4
 
 import click
 from rich.console import Console
@@ -16,14 +15,11 @@ from mailer import (
     address,
     db,
     digests,
-    dkim,
     editions,
-    letters,
-    mime,
     newsletters,
     outbox,
     render,
-    smtp,
+    schedules,
 )
 from mailer.bounces import health
 from mailer.cli import door
@@ -31,14 +27,11 @@ from mailer.cli.door import House
 from mailer.db import Connection
 from mailer.digests import Digest, Item, Status
 from mailer.editions import Composed
-from mailer.errors import Invalid, Misconfigured, Refusal, Unknown
+from mailer.errors import Invalid, Misconfigured, Refusal
 from mailer.newsletters import Newsletter
-from mailer.tokens import LENGTH, SLOTS
 from mailer.worker import DATABASE_CONNECTIONS, Worker
 
 WATCH_SECONDS = 0.5
-DEAD_LINK = "x" * LENGTH
-"""In a preview or test mail: a token that opens nothing."""
 
 Written: TypeAlias = tuple[str, str]
 
@@ -228,19 +221,12 @@ def files(stem: str, newsletter: Newsletter, composed: Sequence[Composed]) -> It
     for each in composed:
         edition = each.edition
         for suffix, content in (("html", edition.html), ("txt", edition.text)):
-            yield f"{stem}-{edition.language}.{suffix}", without_slots(content)
+            yield f"{stem}-{edition.language}.{suffix}", editions.without_slots(content)
     shown = [each.edition for each in composed]
     yield (
         f"{stem}.html",
         render.page("preview.html", "en", stem=stem, newsletter=newsletter, editions=shown),
     )
-
-
-def without_slots(content: str) -> str:
-    """With links that lead nowhere, where a reader's own would be."""
-    for slot in SLOTS.values():
-        content = content.replace(slot, DEAD_LINK)
-    return content
 
 
 @command.command()
@@ -255,19 +241,7 @@ async def test(newsletter: str, number: int, to: str, language: str | None) -> N
         settings = house.settings
         digest = await digests.find(house.conn, newsletter, number)
         found, composed = await editions.compose(house.conn, settings, digest)
-    letters_ = {each.edition.language: each.letter for each in composed}
-    letter = letters_.get(found.offered(language or found.fallback))
-    if letter is None:
-        raise Unknown("There is no edition in {language}.", language=language or found.fallback)
-    mould = dkim.signed(mime.mould(letter, settings.domain), dkim.signers(settings))
-    mail = mould.cast(
-        address.wire(reached.given), uuid4(), dict.fromkeys(SLOTS, DEAD_LINK), datetime.now(UTC)
-    )
-    sender = letters.return_path(settings, DEAD_LINK)
-    async with smtp.Road(settings.smtp, 1) as road:
-        verdict = await road.send(mail, sender, reached.given)
-    if verdict.kind != "sent":
-        raise Refusal("The mail server refused it: {reply}", reply=verdict.reply)
+    await editions.post(settings, editions.in_language(found, composed, language), reached)
     door.say("Sent.")
 
 
@@ -295,15 +269,7 @@ async def time(house: House, digest: Digest, text: str | None) -> datetime | Non
     """On the newsletter's clock unless it names another zone."""
     if text is None:
         return None
-    zone = (await newsletters.get(house.conn, digest.newsletter)).zone
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise Invalid("Give the time as 2026-03-01T09:00.", field="at") from None
-    found = found if found.tzinfo else found.replace(tzinfo=zone)
-    if found <= datetime.now(UTC):
-        raise Invalid("That time is over: give one to come.", field="at")
-    return found.astimezone(zone)
+    return schedules.moment(text, (await newsletters.get(house.conn, digest.newsletter)).zone)
 
 
 async def approved(

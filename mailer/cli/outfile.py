@@ -12,19 +12,19 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 import pyrage  # type: ignore[import-untyped]  # it comes without types
 
-from mailer import consent, exports, subjects
+from mailer import extracts
 from mailer.cli import door
 from mailer.cli.door import House
 from mailer.consent import Filter
 from mailer.errors import Invalid, Refusal
 from mailer.exports import Format
+from mailer.extracts import What
 from mailer.subscriptions import Wanted
 
 PIECE_BYTES = 1 << 16
@@ -161,16 +161,35 @@ def need_reason(reason: str, *, with_addresses: bool) -> None:
         raise Invalid("Say with --reason why the addresses are needed.", field="reason")
 
 
-def said(
-    format_: Format, wanted: Filter | Wanted, *, encrypted: bool, with_addresses: bool
-) -> Mapping[str, object]:
-    """Of an export, what goes on record beside what, how much and why."""
-    return {
-        "format": format_,
-        "filter": exports.described(asdict(wanted)),
-        "addresses": with_addresses,
-        "encrypted": encrypted,
-    }
+async def extract(
+    house: House,
+    what: What,
+    format_: Format,
+    wanted: Filter | Wanted,
+    *,
+    with_addresses: bool,
+    reason: str,
+    out: Path | None,
+    encrypt_to: str | None,
+) -> int:
+    """Write it all to a file, put on record that it is taken out, then let it be seen; how many
+    lines. Raises Invalid or Unknown."""
+    await extracts.check(house.conn, wanted)
+    with Outfile(out, encrypt_to) as file:
+        async with house.conn.transaction(isolation="repeatable_read", readonly=True):
+            with file.writing() as write, door.counting("lines") as count:
+                rows = -1  # the header
+                async for line in extracts.lines(
+                    house.conn, house.vault, format_, wanted, with_addresses=with_addresses
+                ):
+                    write(line)
+                    rows += 1
+                    count(rows)
+        said = extracts.said(format_, wanted, with_addresses=with_addresses)
+        told = {**said, "encrypted": encrypt_to is not None}
+        await record(house, file, what, rows, reason, told)
+        file.publish()
+    return rows
 
 
 async def record(
@@ -179,10 +198,4 @@ async def record(
     """Put on record that staff take a file out, before it is where they can."""
     evidence = {"what": what, "rows": rows, "sha256": file.sha256, "reason": reason, **said}
     async with house.conn.transaction():
-        await consent.record(
-            house.conn,
-            await subjects.house(house.conn, house.vault),
-            "staff.exported",
-            actor=door.actor(),
-            evidence=evidence,
-        )
+        await extracts.record(house.conn, house.vault, evidence, actor=door.actor())

@@ -1,6 +1,5 @@
 """`mailer subscribers …`."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -8,12 +7,10 @@ from typing import Any, get_args
 
 import click
 
-from mailer import exports, newsletters, people, subscriptions
+from mailer import people, subscriptions
 from mailer.cli import bringing, door, outfile
-from mailer.cli.door import House
-from mailer.cli.outfile import Outfile
 from mailer.exports import Format
-from mailer.subscriptions import LISTED, State, Wanted
+from mailer.subscriptions import State, Wanted
 
 
 @click.group("subscribers")
@@ -72,38 +69,8 @@ async def export(
     outfile.need_reason(reason, with_addresses=with_addresses)
     wanted = Wanted(since=door.as_utc(since), **given)
     async with door.house() as house:
-        if wanted.newsletter is not None:
-            await newsletters.find(house.conn, wanted.newsletter)
-        with Outfile(out, encrypt_to) as file:
-            async with house.conn.transaction(isolation="repeatable_read", readonly=True):
-                with file.writing() as write:
-                    rows = await write_subscriptions(
-                        house, write, format_, wanted, with_addresses=with_addresses
-                    )
-            said = outfile.said(
-                format_, wanted, encrypted=encrypt_to is not None, with_addresses=with_addresses
-            )
-            await outfile.record(house, file, "subscribers", rows, reason, said)
-            file.publish()
+        rows = await outfile.extract(
+            house, "subscribers", format_, wanted, with_addresses=with_addresses, reason=reason,
+            out=out, encrypt_to=encrypt_to,
+        )  # fmt: skip
     door.complain(f"Exported {rows} subscriptions.")
-
-
-async def write_subscriptions(
-    house: House,
-    write: Callable[[str], object],
-    format_: Format,
-    wanted: Wanted,
-    *,
-    with_addresses: bool,
-) -> int:
-    """The header (JSON Lines has none), then a line each; how many."""
-    rows = 0
-    write(exports.header(format_, LISTED, with_addresses=with_addresses))
-    with door.counting("subscriptions") as count:
-        async for cells, email in subscriptions.listing(
-            house.conn, house.vault, wanted, with_addresses=with_addresses
-        ):
-            write(exports.line(format_, cells, email))
-            rows += 1
-            count(rows)
-    return rows

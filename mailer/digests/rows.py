@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
+from uuid import UUID
 
 from mailer import articles, db, newsletters, outbox, pictures
 from mailer.articles import Article, Attachment
@@ -77,6 +78,29 @@ class Edition:
 
 
 @dataclass(frozen=True)
+class Offer:
+    """A work that could be picked: `article` stands for all its translations.
+
+    `skipped`: it was passed over once; `known`: it is from before we listened.
+    """
+
+    article: int
+    title: str
+    languages: Sequence[str]
+    seen_at: datetime
+    skipped: bool
+    known: bool
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A test mail of a digest in one language."""
+
+    digest: int
+    language: str
+
+
+@dataclass(frozen=True)
 class Status:
     """How a digest stands: its mails by state."""
 
@@ -106,9 +130,44 @@ async def all_(conn: Connection, slug: str | None = None) -> list[Digest]:
     return await db.fetch(conn, Digest, SQL.listed, slug)
 
 
+async def fresh(conn: Connection, newsletter: int, cadence: str) -> int:
+    """How many articles its cadence has not had yet; translations of one count once."""
+    counted: int = await conn.fetchval(SQL.count_new, newsletter, cadence)
+    return counted
+
+
+async def on_offer(conn: Connection, digest: Digest, most: int) -> list[Offer]:
+    """What could be picked into it, newest first."""
+    return await db.fetch(conn, Offer, SQL.on_offer, digest.id, most)
+
+
+async def readers(conn: Connection, digest: Digest) -> Mapping[str, int]:
+    """How many it would go to, by the language of their edition."""
+    return {r["language"]: r["readers"] for r in await conn.fetch(SQL.readers, digest.id)}
+
+
+async def try_out(conn: Connection, digest: Digest, language: str, staff: UUID) -> None:
+    """One of the staff is sent the edition in that language, as it is when it goes."""
+    await conn.execute(SQL.try_out, staff, digest.id, language)
+    await outbox.put_staff(conn, "trial", staff)
+
+
+async def trial(conn: Connection, staff: UUID) -> Trial | None:
+    """What they asked for last."""
+    return await db.first(conn, Trial, SQL.trial, staff)
+
+
 async def stuck(conn: Connection) -> list[Digest]:
     """Those that were to go by themselves, and wait for an editor."""
     return await db.fetch(conn, Digest, SQL.stuck)
+
+
+async def page(
+    conn: Connection, slug: str | None, state: State | None, before: int | None, most: int
+) -> list[Digest]:
+    """Up to `most`, newest first, older than the one with that id; of one newsletter or of all, in
+    one state or in any."""
+    return await db.fetch(conn, Digest, SQL.page, slug, state, before, most)
 
 
 async def sent(conn: Connection, newsletter: int, most: int) -> list[Digest]:

@@ -3,6 +3,7 @@
 from mailer.editions.checks import Finding, findings
 from mailer.editions.composing import Composed, compose
 from mailer.editions.going import approve, begin, begin_due, make_due
+from mailer.editions.trying import in_language, post, without_slots
 
 __all__ = [
     "Composed",
@@ -12,5 +13,8 @@ __all__ = [
     "begin_due",
     "compose",
     "findings",
+    "in_language",
     "make_due",
+    "post",
+    "without_slots",
 ]

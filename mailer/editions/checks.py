@@ -11,7 +11,7 @@ from html import unescape
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from mailer import digests, letters, newsletters, notices
+from mailer import digests, letters, newsletters, notices, render
 from mailer.config import Settings
 from mailer.db import Connection
 from mailer.digests import Digest
@@ -43,6 +43,10 @@ class Finding:
 
     def __str__(self) -> str:
         return self.sentence.format(**self.values)
+
+    def said(self, language: str) -> str:
+        """Translated first and then filled in, never the other way round."""
+        return render.translate(self.sentence, language).format(**self.values)
 
 
 def refused(sentence: str, **values: object) -> Finding:

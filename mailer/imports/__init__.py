@@ -321,5 +321,7 @@ async def admit(
         vouched = await subscriptions.vouch(conn, keys, subscriber, earlier, confirm_hours)
         return "confirmed" if vouched else "known"
     await subscriptions.ask(conn, keys, subscriber, choice, confirm_hours)
-    asked = await subscriptions.standing(conn, subscriber.id, newsletter.id)
-    return "asked" if asked == "pending" else "capped"
+    if await subscriptions.standing(conn, subscriber.id, newsletter.id) == "pending":
+        return "asked"
+    await subscribers.forget_unasked(conn, subscriber.id)
+    return "capped"

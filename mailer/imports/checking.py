@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
-from mailer import address
+from mailer import address, lookalikes
 from mailer.address import Address
 from mailer.errors import Invalid
 from mailer.imports.reading import Line
@@ -61,9 +61,11 @@ def check(line: Line, terms: Terms) -> Person | Passed:
         return "newsletter"
     if cells.get("state", "confirmed").casefold() not in ("confirmed", "subscribed", "active"):
         return "state"
+    reached = address.parse(cells["email"])
+    lookalikes.check(reached)
     return Person(
         line.number,
-        address.parse(cells["email"]),
+        reached,
         language(cells, terms),
         cadence(cells, newsletter),
         agreed(cells) if terms.documented else None,

@@ -15,6 +15,7 @@ from mailer import render, resources
 from mailer.config import Settings
 from mailer.db import Pool
 from mailer.errors import (
+    Changed,
     Conflict,
     Invalid,
     NotAllowed,
@@ -24,6 +25,7 @@ from mailer.errors import (
     Unauthenticated,
     Unavailable,
     Unknown,
+    Unseen,
 )
 from mailer.vault import Vault
 
@@ -70,6 +72,8 @@ STATUS: Mapping[type[Refusal], int] = {
     Several: 422,
     Unknown: 404,
     Conflict: 409,
+    Changed: 412,
+    Unseen: 428,
     Unauthenticated: 401,
     NotAllowed: 403,
     TooMany: 429,

@@ -7,14 +7,12 @@ from aiohttp import web
 
 from mailer import lookalikes, newsletters, notices, puzzles, render
 from mailer.db import Connection
-from mailer.errors import Conflict, Invalid, Refusal, TooMany, Unknown
+from mailer.errors import Conflict, Refusal, TooMany, Unknown
 from mailer.newsletters import Newsletter
 from mailer.notices import Change, Notice
 from mailer.subscriptions import requests
-from mailer.subscriptions.requests import Left
-from mailer.web import forms, guard, page
+from mailer.web import door, forms, guard, page
 from mailer.web.forms import Faults, Filled
-from mailer.web.intake import INTAKE
 from mailer.web.known import KNOWN
 
 FORM_VERSION = "hosted/1"
@@ -155,29 +153,12 @@ async def subscribe(request: web.Request) -> web.Response:
     given = forms.filled(await forms.read(request))
     faults: Faults = forms.faults(given)
     if not faults:
-        refused = await leave_request(request, given)
+        found = guard.visitor(request)
+        refused = await door.leave(request, given, found, evidence(request, found))
         if isinstance(refused, TooMany):
             return page.refused(request, refused, headers=page.FRAMED, speak=given.language)
         faults = {refused.field or "form": refused} if refused else {}
     return await again(request, given, faults) if faults else thanks(request, given)
-
-
-async def leave_request(request: web.Request, given: Filled) -> Refusal | None:
-    """Keep the wish for a worker; why not, if not. Whose address it is, nobody asks here."""
-    app = request.app
-    keys, known, found = app[page.VAULT], app[KNOWN], guard.visitor(request)
-    try:
-        language = given.language or await known.language(given.notice)
-        wish = forms.wish(given, language, evidence(request, found))
-        asked_for = await known.check(wish)
-        sealed = requests.seal(keys, wish)
-    except (Invalid, Unknown) as error:
-        return error
-    doubtful = guard.doubtful(keys, given) or any(known.is_flooded(n.id) for n in asked_for)
-    solved = puzzles.solved(keys, given.puzzle)
-    left = Left(sealed, guard.key(keys, found), solved, doubtful)
-    kept = await app[INTAKE].leave(left, asked_for)
-    return None if kept.kept else guard.too_many(kept)
 
 
 def evidence(request: web.Request, found: guard.IP | None) -> dict[str, str]:
