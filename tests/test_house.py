@@ -76,7 +76,7 @@ LADDER = (
         "web.openapi",
         "web.page",
     ),
-    ("web.guard", "web.intake", "web.known"),
+    ("web.guard", "web.intake", "web.known", "web.patience"),
     ("web.desk",),
     (
         "web.api",
