@@ -23,6 +23,9 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 KEPT = ("/", "/archive", "/embed.js", "/log/", "/notice/", "/static/", "/robots.txt")
 """What others may keep for a while, and search engines may list: it is public, and about nobody."""
 
+FULL = {"/form": "/form?newsletter=weekly"}
+"""Without a newsletter it is the front page."""
+
 FRAMED = ("/form", "/subscribe", "/check-inbox")
 """What may stand in a frame on other sites."""
 
@@ -33,6 +36,7 @@ SIGNED_IN = ("/staff",)
 """Where there are cookies."""
 
 MOST_BYTES = 30_000
+FILE = re.compile(r'<(?:link rel="stylesheet" href|script src|img src)="([^"]+)"')
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Here:
             if not isinstance(resource, web.PlainResource):
                 yield re.sub(r"\{(\w+)[^}]*\}", self.filled, resource.canonical)
             else:
-                yield resource.canonical
+                yield FULL.get(resource.canonical, resource.canonical)
 
     def filled(self, found: re.Match[str]) -> str:
         return self.paths.get(found[1], "1")
@@ -74,6 +78,7 @@ def is_among(path: str, known: tuple[str, ...]) -> bool:
 
 def wrong(path: str, status: int, headers: CIMultiDictProxy[str]) -> Iterator[str]:
     """What is not as it should be."""
+    path = path.partition("?")[0]
     policy = headers.get("Content-Security-Policy", "")
     if not policy.startswith("default-src 'none'; ") or "unsafe" in policy or "*." in policy:
         yield f"policy {policy!r}"
@@ -150,9 +155,7 @@ async def test_a_page_is_small_and_takes_two_requests(here: Here) -> None:
         answer = await here.client.get(path)
         text = await answer.text()
         # Without the icon, which a browser asks for by itself, once and for all pages.
-        files = set(
-            re.findall(r'<(?:link rel="stylesheet" href|script src|img src)="([^"]+)"', text)
-        )
+        files = set(FILE.findall(text))
         assert len(files) == 1, (path, files)
         total = len(text.encode())
         for file in files:
