@@ -70,7 +70,7 @@ from mailer.vault import Vault
 
 log = logging.getLogger(__name__)
 
-ADMIT_AT_ONCE = 50
+ADMIT_AT_ONCE = 100
 LETTER_CONNECTIONS = 2
 DATABASE_CONNECTIONS = 16
 """Three for each delivery while it goes on, one that listens, and one for each other step."""

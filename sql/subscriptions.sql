@@ -83,6 +83,13 @@ update pace set at = now() where name = $1;
 delete from request where id = $1
 returning id, dek, payload, created_at, proven;
 
+-- name: asked_lately
+select p.lookup, n.slug
+from subscriber p
+join subscription s on s.subscriber = p.id
+join newsletter n on n.id = s.newsletter
+where p.lookup = any ($1::bytea[]) and s.mailed_at > now() - $2::interval;
+
 -- name: slow_down
 update request set slow = true where id = any ($1::uuid[]);
 
