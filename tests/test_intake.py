@@ -433,3 +433,16 @@ async def test_many_for_one_small_domain_have_to_wait(here: Here) -> None:
     await here.send("late@small.dns-name.net")
     await subscriptions.admit(here.conn, here.vault, HOURS, 1000)
     assert await here.queues() == {"slow": 3}
+
+
+async def test_whoever_comes_first_of_all_waits_for_what_is_known(here: Here) -> None:
+    """Many at once, at the very start: none of them is let in as if there was no flood."""
+    await floods.count(here.conn, {here.weekly.newsletter.id: floods.MANY + 1})
+    await floods.watch(here.conn)
+    forms = await asyncio.gather(*(here.form(f"10.{n}.0.1") for n in range(10)))
+    assert all(posed(form) for form in forms)
+    statuses = await asyncio.gather(
+        *(here.send(f"reader{n}@example.org", f"10.{n}.0.1") for n in range(10))
+    )
+    assert set(statuses) == {202}
+    assert await here.queues() == {"slow": 10}
