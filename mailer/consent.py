@@ -58,6 +58,8 @@ Type: TypeAlias = Literal[
 ]
 TYPES: tuple[Type, ...] = get_args(Type)
 
+Pause: TypeAlias = datetime | Literal[False]
+
 Actor: TypeAlias = str
 """`subject`, `system` or `staff:<id>`."""
 
@@ -196,6 +198,15 @@ def open_(subject: Subject, stored: Stored) -> Event:
     assert stored.body is not None
     body = vault.unseal(subject, PLACE, stored.body)
     return Event(json.loads(body), stored.commitment, stored.leaf)
+
+
+def pause(content: Mapping[str, Any]) -> Pause | None:
+    """Until when an event puts mails off, if it speaks of that; False: not any longer."""
+    became = content["evidence"].get("to", {})
+    if "paused_until" not in became:
+        return None
+    until = became["paused_until"]
+    return datetime.fromisoformat(until) if until else False
 
 
 async def erase(conn: Connection, subject: UUID) -> None:

@@ -110,7 +110,10 @@ class Standing(Feed):
 
 @dataclass(frozen=True)
 class Document:
-    """A feed was read. `drafts`: as they stand in it; `moved`: its new address, for good."""
+    """A feed was read. `drafts`: as they stand in it; `moved`: its new address, for good.
+
+    `ttl`: how long it asks to be left alone; when: `skip_hours` (UTC), `skip_days` (Sunday is 0).
+    """
 
     title: str | None
     language: str | None
@@ -118,6 +121,8 @@ class Document:
     etag: str | None = None
     last_modified: str | None = None
     ttl: timedelta | None = None
+    skip_hours: tuple[int, ...] = ()
+    skip_days: tuple[int, ...] = ()
     moved: str | None = None
 
 
@@ -241,6 +246,8 @@ async def keep(conn: Connection, feed: Feed, document: Document) -> Stored:
         document.last_modified,
         document.moved,
         pause,
+        list(document.skip_hours),
+        list(document.skip_days),
     )
     return Stored(len(new), sum(added.changed for added in done), len(new) if flood else 0)
 

@@ -210,6 +210,11 @@ async def current(conn: Connection, newsletter: int, language: str) -> Notice | 
     return await db.first(conn, Notice, SQL.current, newsletter, language)
 
 
+async def versions(conn: Connection, newsletter: int, language: str) -> list[Notice]:
+    """All that its readers of a language were ever shown, newest first."""
+    return await db.fetch(conn, Notice, SQL.versions, newsletter, language)
+
+
 async def count_behind(conn: Connection, newsletter: int) -> int:
     """Confirmed readers who agreed to other words than the current ones of their language."""
     counted: int = await conn.fetchval(SQL.count_behind, newsletter)

@@ -107,6 +107,7 @@ def describe(found: subscriptions.Found) -> Mapping[str, Any]:
         "asked_at": consent.timestamp(held.asked_at),
         "confirmed_at": stamp(held.confirmed_at),
         "left_at": stamp(held.left_at),
+        "paused_until": stamp(held.paused_until),
     }
 
 

@@ -32,6 +32,7 @@ DATA = (
     "Chosen newsletters, language and cadence",
     "The record of consent: what was asked, shown, agreed to, changed and withdrawn, and when",
     "Delivery: which mail is waiting, sent or refused, and the mail server's reply without address",
+    "Bounces and complaints: which mail, why, what was done; the report, sealed, addresses masked",
     "Staff: e-mail address, role, a hash of the password, what they looked at and exported",
 )
 ALWAYS = (
@@ -156,6 +157,10 @@ def terms(settings: Settings) -> list[Term]:
         ),
         Term("On the person's demand", "erased at once"),
         Term("Settled mails", f"{retention.DELIVERY_DAYS} days; totals of each issue stay"),
+        Term(
+            "Bounces and complaints",
+            f"{retention.BOUNCE_DAYS} days; what was reported, {retention.REPORT_DAYS} days",
+        ),
         Term("Counts against abuse", "one day"),
         Term(
             "How often an address was asked in vain",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from mailer import consent, notices, people
+from mailer import consent, notices, people, render
 from mailer.consent import Actor, Event
 from mailer.db import Connection
 from mailer.errors import Unknown
@@ -34,7 +34,18 @@ BELIEFS = "Political opinions, religious or philosophical beliefs: the subscript
 CONTACT_REQUESTED, CONTACT_DATA = "4 - Contact Requested", "2 - Contact"
 """Kantara's own lists of purposes and kinds of data."""
 
-NOBODY = frozenset({"nobody", "no one", "no-one", "none", "никто", "никому", "нет"})
+NOBODY = frozenset(
+    {
+        "nobody", "nobody else", "no one", "no one else", "no-one", "none",
+        "никто", "никто другой", "больше никто", "никому", "нет",
+        "ніхто", "ніхто інший", "більше ніхто", "нікому", "немає",
+        "nikt", "nikt inny", "nikt więcej", "nikomu", "brak",
+        "ешкім", "басқа ешкім", "ешкімге", "жоқ",
+        "personne", "personne d'autre", "personne d’autre", "aucun", "aucun destinataire",
+        "niemand", "niemand sonst", "sonst niemand", "niemandem", "keine",
+        "لا أحد", "لا أحد غيرنا", "لا أحد آخر", "لا يوجد",
+    }
+)  # fmt: skip
 """How a notice says that nobody else gets the data; anything else names somebody."""
 
 AGREEING = ("consent.confirmed", "consent.renewed")
@@ -42,7 +53,10 @@ HOW = {
     "consent.confirmed": "Web form, then a button on the page behind a mailed link",
     "consent.renewed": "Button on the page behind a mailed link",
 }
-ELSEWHERE = "Brought over from another list by the controller, with evidence of an earlier consent"
+ELSEWHERE = (
+    "Brought over from another list by the controller, with evidence of an earlier consent: "
+    "{how} ({source}), to: {words}"
+)
 
 MAIL = re.compile(r"[^\s,;<>]+@[^\s,;<>]+")
 PHONE = re.compile(r"\+?\d[\d ()/.-]{5,}\d")
@@ -129,7 +143,7 @@ def kantara(record: Record, slug: str) -> dict[str, Any]:
         "version": KANTARA,
         "jurisdiction": JURISDICTION,
         "consentTimestamp": int(datetime.fromisoformat(given_at).timestamp()),
-        "collectionMethod": how(content),
+        "collectionMethod": how(content, notice.language),
         "consentReceiptID": content["id"],
         "language": notice.language,
         "piiPrincipalId": content["subject"],
@@ -151,7 +165,7 @@ def kantara(record: Record, slug: str) -> dict[str, Any]:
             }
         ],
         "sensitive": True,
-        "spiCat": [BELIEFS],
+        "spiCat": [render.translate(BELIEFS, notice.language)],
     }
 
 
@@ -298,7 +312,7 @@ def linked_process(record: Record, slug: str, notice: Notice) -> dict[str, Any]:
         "dpv:hasRight": [
             {
                 "@type": ["dpv:DataSubjectRight", f"eu-gdpr:{article}"],
-                "dct:title": title,
+                "dct:title": translated(notice, title),
                 "dpv:isExercisedAt": [record.base_url],
             }
             for article, title in RIGHTS.items()
@@ -321,26 +335,35 @@ def linked_status(record: Record, content: Mapping[str, Any]) -> dict[str, Any]:
     by_person = content["actor"] == consent.SUBJECT or is_complaint(content)
     withdrawn = content["type"] == "consent.withdrawn"
     kind = REVOKED if withdrawn and not by_person else STATUS[content["type"]]
+    notice = record.notices[content["notice"]["id"]]
     return {
         "@id": f"urn:uuid:{content['id']}",
         "@type": list(kind),
         "dpv:isIndicatedBy": ["dpv:DataSubject" if by_person else "dpv:DataController"],
         "dpv:isIndicatedAtTime": content["at"],
-        "dpv:hasIndicationMethod": how(content),
-        "dpv:hasNotice": [{"@id": f"{record.base_url}/notice/{content['notice']['id']}"}],
+        "dpv:hasIndicationMethod": how(content, notice.language),
+        "dpv:hasNotice": [{"@id": f"{record.base_url}/notice/{notice.id}"}],
     }
 
 
-def how(content: Mapping[str, Any]) -> str:
+def how(content: Mapping[str, Any], language: str) -> str:
     """In which way it was said; of a consent that was given elsewhere, by what was told of it."""
     if earlier := content["evidence"].get("agreed"):
-        return f"{ELSEWHERE}: {earlier['how']} ({earlier['source']}), to: {earlier['words']}"
-    return HOW.get(content["type"]) or str(content["evidence"].get("channel", ""))
+        told = {name: earlier[name] for name in ("how", "source", "words")}
+        return render.translate(ELSEWHERE, language).format(**told)
+    said = render.translate(HOW.get(content["type"], ""), language)
+    return said or str(content["evidence"].get("channel", ""))
 
 
 def is_complaint(content: Mapping[str, Any]) -> bool:
     """It was the person who said it, to their mail provider."""
     return bool(content["evidence"].get("channel") == "complaint")
+
+
+def translated(notice: Notice, sentence: str) -> dict[str, str]:
+    """A sentence of ours, in the language of a notice."""
+    spoken = render.spoken(notice.language)
+    return {"@value": render.translate(sentence, spoken), "@language": spoken}
 
 
 def in_language(notice: Notice, text: str) -> dict[str, str]:

@@ -7,6 +7,9 @@
     people who left everything    MAILER_PROOF_DAYS after the last leaving, until when the record is
                                   kept to prove that their consent was there, and for nothing else
     settled mails                 DELIVERY_DAYS after: bounces come late; totals stay
+    reports that came back        REPORT_DAYS after: what a mail server said, addresses masked
+    bounces                       BOUNCE_DAYS after: a habit of coming back shows over months
+    marks of reports              with the reports: by which the same one told twice is known
     that somebody was asked in    a year after the last asking: a keyed hash and a number
       vain
     counts of forms, solutions    a day after
@@ -33,6 +36,10 @@ BATCH = 100
 """In one transaction: nobody waits long for what it holds."""
 
 DELIVERY_DAYS = 30
+REPORT_DAYS = 90
+BOUNCE_DAYS = 400
+REPORTS = timedelta(days=REPORT_DAYS)
+BOUNCES = timedelta(days=BOUNCE_DAYS)
 ROWS = 5000
 
 
@@ -67,6 +74,9 @@ async def outlook(conn: Connection, for_: Terms) -> Mapping[str, Due]:
         "people who left": await look(conn, SQL.withdrawn_due, for_.proof),
         "settled mails": await settled_mails(conn),
         "asked in vain": await look(conn, SQL.in_vain_due, subscriptions.IN_VAIN),
+        "reports that came back": await look(conn, SQL.reports_due, REPORTS),
+        "bounces": await look(conn, SQL.bounces_due, BOUNCES),
+        "marks of reports": await look(conn, SQL.told_due, REPORTS),
         "counts of forms": await look(conn, SQL.counts_due),
     }
 
@@ -87,6 +97,8 @@ async def sweep(conn: Connection, held: Vault, for_: Terms) -> Mapping[str, int]
     await limits.forget_old(conn)
     await keys.bury_silent(conn)
     await conn.execute(SQL.forget_spent)
+    await conn.execute(SQL.forget_strays, BOUNCES)
+    await conn.execute(SQL.forget_probes)
     gone = {
         "requests": await conn.fetchval(SQL.forget_requests, for_.confirm, ROWS),
         "unconfirmed subscriptions": await forget_unconfirmed(conn, held),
@@ -94,6 +106,9 @@ async def sweep(conn: Connection, held: Vault, for_: Terms) -> Mapping[str, int]
         "people who left": await forget_withdrawn(conn, held, for_.proof),
         "settled mails": await outbox.forget_settled(conn, DELIVERY_DAYS, ROWS),
         "asked in vain": await conn.fetchval(SQL.forget_in_vain, subscriptions.IN_VAIN, ROWS),
+        "bounces": await conn.fetchval(SQL.forget_bounces, BOUNCES, ROWS),
+        "reports that came back": await conn.fetchval(SQL.forget_reports, REPORTS, ROWS),
+        "marks of reports": await conn.fetchval(SQL.forget_told, REPORTS, ROWS),
     }
     return {what: count for what, count in gone.items() if count}
 

@@ -173,14 +173,15 @@ def hash_password(password: str) -> str:
     return PasswordHasher().hash(password)
 
 
-def check_password(password: str) -> None:
+def check_password(password: str, field: str = "password") -> None:
+    """Raises Invalid."""
     if len(password) < PASSWORD_LENGTH:
         raise Invalid(
-            "A password needs at least {count} characters.", field="password", count=PASSWORD_LENGTH
+            "A password needs at least {count} characters.", field=field, count=PASSWORD_LENGTH
         )
     if len(password) > PASSWORD_MOST:
         raise Invalid(
-            "A password has at most {count} characters.", field="password", count=PASSWORD_MOST
+            "A password has at most {count} characters.", field=field, count=PASSWORD_MOST
         )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Purpose = Literal["confirm", "refuse", "leave", "manage", "address", "bounce", "renew"]
+Purpose = Literal["confirm", "refuse", "leave", "manage", "address", "bounce", "renew", "desk"]
 
 PROOF_BYTES = 16
 LENGTH = 27

@@ -34,6 +34,7 @@ import asyncpg
 
 from mailer import (
     bounces,
+    census,
     digests,
     editions,
     erasures,
@@ -368,12 +369,11 @@ class Worker:
         return False
 
     async def tidy(self) -> bool:
-        """Forgive whose mails arrive again; forget what was kept of bounces long enough, and
-        imports that broke off."""
+        """Count readers; forgive whose mails arrive again; forget imports that broke off."""
         async with self.pool.acquire() as conn, conn.transaction():
+            await census.take(conn)
             await imports.forget_abandoned(conn)
             await bounces.forgive(conn)
-            await bounces.forget_old(conn)
         return False
 
     # what comes back
@@ -403,8 +403,7 @@ class Worker:
         assert self.settings.bounce_imap is not None
 
         async def take(raw: bytes) -> bool:
-            taken = await self.take(raw, "imap")
-            return taken.again or taken.bounce is not None
+            return (await self.take(raw, "imap")).ours
 
         try:
             await imap.poll(self.settings.bounce_imap, take)

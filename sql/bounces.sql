@@ -54,18 +54,6 @@ where s.id = b.subscription and b.kind in ('hard', 'soft')
         )
   );
 
--- name: forget_reports
-update bounce set report = null where report is not null and created_at < now() - $1::interval;
-
--- name: forget
-delete from bounce where created_at < now() - $1::interval;
-
--- name: forget_told
-delete from told where at < now() - $1::interval;
-
--- name: forget_strays
-delete from stray where day < current_date - $1::interval;
-
 -- name: forget_of
 -- The person has another address now: what was told of the earlier one says nothing.
 delete from bounce where subscription in (select id from subscription where subscriber = $1);
@@ -221,3 +209,16 @@ join newsletter n on n.id = d.newsletter
 where ($1::text is null or n.slug = $1) and ($2::integer is null or d.number = $2)
   and d.id in (select distinct digest from tally order by digest desc limit 50)
 order by d.id desc, t.provider, t.what;
+
+-- name: probe
+insert into probe (fingerprint) values ($1);
+
+-- name: probe_returned
+update probe set channel = coalesce(channel, $2), returned_at = coalesce(returned_at, now())
+where fingerprint = any ($1::bytea[])
+returning true;
+
+-- name: probe_came_back -> mailer.bounces.loop.Returned
+select channel, returned_at - sent_at as after
+from probe
+where fingerprint = $1 and returned_at is not null;

@@ -63,8 +63,8 @@ for update;
 update feed f
 set title = coalesce($2, f.title), language = coalesce(f.language, $3), etag = $4,
     last_modified = $5, polled_at = now(), pause = $7,
-    due_at = now() + $7::interval * (1 + random() / 10),
-    failures = 0, problem = null, gone = false,
+    due_at = feed_open(now() + $7::interval * (1 + random() / 10), $8, $9),
+    skip_hours = $8, skip_days = $9, failures = 0, problem = null, gone = false,
     url = case
         when exists (select from feed o where o.newsletter = f.newsletter and o.url = $6) then f.url
         else coalesce($6, f.url)
@@ -74,7 +74,8 @@ where f.id = $1;
 -- name: unchanged
 update feed f
 set polled_at = now(), failures = 0, problem = null, gone = false,
-    due_at = now() + coalesce(f.pause, $3::interval) * (1 + random() / 10),
+    due_at = feed_open(now() + coalesce(f.pause, $3::interval) * (1 + random() / 10),
+                       f.skip_hours, f.skip_days),
     url = case
         when exists (select from feed o where o.newsletter = f.newsletter and o.url = $2) then f.url
         else coalesce($2, f.url)
@@ -85,8 +86,8 @@ where f.id = $1;
 -- Twice as long after each failure, from what the server asked for up to a day.
 update feed
 set failures = failures + 1, problem = $2,
-    due_at = now() + least($3::interval * 2 ^ least(failures, 10), $4::interval)
-                     * (1 + random() / 10)
+    due_at = feed_open(now() + least($3::interval * 2 ^ least(failures, 10), $4::interval)
+                               * (1 + random() / 10), skip_hours, skip_days)
 where id = $1;
 
 -- name: gone

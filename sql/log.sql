@@ -53,6 +53,9 @@ on conflict (worker) do update set sentence = excluded.sentence, at = excluded.a
 -- name: agree
 delete from log_objection where worker = $1;
 
+-- name: lag
+select coalesce(extract(epoch from now() - min(at)), 0)::float from consent_event where leaf is null;
+
 -- name: objection
 select sentence from log_objection order by at limit 1;
 

@@ -14,6 +14,14 @@ where (newsletter = $1 or newsletter is null) and language = $2 and valid_from <
 order by newsletter nulls last, valid_from desc
 limit 1;
 
+-- name: versions -> mailer.notices.Notice
+-- Also those for all newsletters, which hold where there is none of its own.
+select newsletter, language, wording, controller, purposes, recipients, retention, withdrawal,
+       id, sha256, valid_from
+from notice
+where (newsletter = $1 or newsletter is null) and language = $2 and valid_from <= now()
+order by valid_from desc, id;
+
 -- name: count_behind
 -- The notice a reader agreed to decides of which language the current one is theirs.
 with newest as (

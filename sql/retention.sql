@@ -27,7 +27,8 @@ where s.state = 'pending' and p.restricted_at is null;
 -- name: unconfirmed -> mailer.subscriptions.rows.Subscription
 select s.id, s.subscriber, s.newsletter, s.state, s.language, s.cadence, s.notice, s.handle,
        s.asked_at, s.mailed_at, s.unanswered, s.expires_at, true as expired, s.confirmed_at,
-       s.left_at, s.paused_until
+       s.left_at, s.told_why,
+       case when s.paused_until > now() then s.paused_until end as paused_until
 from subscription s
 join subscriber p on p.id = s.subscriber
 where s.state = 'pending' and s.expires_at <= now() and p.restricted_at is null
@@ -123,3 +124,74 @@ select count(*) filter (where window_start < now() - interval '1 day') as due,
        min(window_start) filter (where window_start >= now() - interval '1 day')
            + interval '1 day' as next
 from hit;
+
+-- name: reports_due -> mailer.retention.Due
+select count(*) filter (where b.created_at <= now() - $1::interval) as due,
+       count(*) filter (where b.created_at > now() - $1::interval) as later,
+       min(b.created_at) filter (where b.created_at > now() - $1::interval) + $1::interval as next
+from bounce b
+join subscription s on s.id = b.subscription
+join subscriber p on p.id = s.subscriber
+where b.report is not null and p.restricted_at is null;
+
+-- name: forget_reports
+-- Of what came back, the words that were said.
+with old as (
+    select b.id
+    from bounce b
+    join subscription s on s.id = b.subscription
+    join subscriber p on p.id = s.subscriber
+    where b.report is not null and b.created_at <= now() - $1::interval and p.restricted_at is null
+    limit $2
+    for update of b skip locked
+), gone as (
+    update bounce set report = null where id in (select id from old) returning 1
+)
+select count(*) from gone;
+
+-- name: bounces_due -> mailer.retention.Due
+select count(*) filter (where b.created_at <= now() - $1::interval) as due,
+       count(*) filter (where b.created_at > now() - $1::interval) as later,
+       min(b.created_at) filter (where b.created_at > now() - $1::interval) + $1::interval as next
+from bounce b
+join subscription s on s.id = b.subscription
+join subscriber p on p.id = s.subscriber
+where p.restricted_at is null;
+
+-- name: forget_bounces
+with old as (
+    select b.id
+    from bounce b
+    join subscription s on s.id = b.subscription
+    join subscriber p on p.id = s.subscriber
+    where b.created_at <= now() - $1::interval and p.restricted_at is null
+    limit $2
+    for update of b skip locked
+), gone as (
+    delete from bounce where id in (select id from old) returning 1
+)
+select count(*) from gone;
+
+-- name: told_due -> mailer.retention.Due
+select count(*) filter (where at <= now() - $1::interval) as due,
+       count(*) filter (where at > now() - $1::interval) as later,
+       min(at) filter (where at > now() - $1::interval) + $1::interval as next
+from told;
+
+-- name: forget_told
+with gone as (
+    delete from told where fingerprint in (
+        select fingerprint from told where at <= now() - $1::interval limit $2
+        for update skip locked
+    )
+    returning 1
+)
+select count(*) from gone;
+
+-- name: forget_strays
+-- Numbers by day and kind, of nobody.
+delete from stray where day < current_date - $1::interval;
+
+-- name: forget_probes
+-- Mails to the bounce domain, of nobody.
+delete from probe where sent_at < now() - interval '1 day';

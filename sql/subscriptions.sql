@@ -104,27 +104,31 @@ on conflict (subscriber, newsletter) do nothing;
 
 -- name: placed -> mailer.subscriptions.rows.Subscription
 select id, subscriber, newsletter, state, language, cadence, notice, handle, asked_at, mailed_at,
-       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, paused_until
+       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, told_why,
+       case when paused_until > now() then paused_until end as paused_until
 from subscription
 where subscriber = $1 and newsletter = $2
 for update;
 
 -- name: lock -> mailer.subscriptions.rows.Subscription
 select id, subscriber, newsletter, state, language, cadence, notice, handle, asked_at, mailed_at,
-       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, paused_until
+       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, told_why,
+       case when paused_until > now() then paused_until end as paused_until
 from subscription
 where id = $1
 for update;
 
 -- name: by_handle -> mailer.subscriptions.rows.Subscription
 select id, subscriber, newsletter, state, language, cadence, notice, handle, asked_at, mailed_at,
-       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, paused_until
+       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, told_why,
+       case when paused_until > now() then paused_until end as paused_until
 from subscription
 where handle = $1;
 
 -- name: of_subscriber -> mailer.subscriptions.rows.Subscription
 select id, subscriber, newsletter, state, language, cadence, notice, handle, asked_at, mailed_at,
-       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, paused_until
+       unanswered, expires_at, expires_at <= now() as expired, confirmed_at, left_at, told_why,
+       case when paused_until > now() then paused_until end as paused_until
 from subscription
 where subscriber = $1
 order by id;
@@ -180,7 +184,8 @@ select extract(epoch from now() - mailed_at)::integer from subscription where id
 -- name: confirm
 -- The person answered: the caps on asking begin anew.
 update subscription
-set state = 'confirmed', confirmed_at = now(), mailed_at = null, unanswered = 0, entered = null
+set state = 'confirmed', confirmed_at = now(), mailed_at = null, unanswered = 0, entered = null,
+    paused_until = null
 where id = $1;
 
 -- name: forget_bookmarks
@@ -200,6 +205,7 @@ select s.id, s.cadence, case when s.language = any (n.languages) then s.language
 from subscription s
 join newsletter n on n.id = s.newsletter
 where s.id = $1 and s.state = 'confirmed' and s.entered is null;
+
 -- name: renew
 update subscription set notice = $2, mailed_at = null where id = $1;
 
@@ -209,7 +215,21 @@ update subscriber set language = $2 where id = $1;
 
 -- name: leave
 -- They answered: whoever wants to come back can be asked anew.
-update subscription set state = 'left', left_at = now(), unanswered = 0 where id = $1;
+update subscription set state = 'left', left_at = now(), unanswered = 0, told_why = false
+where id = $1;
+
+-- name: tell_why
+-- Once each time they leave.
+with told as (
+    update subscription set told_why = true
+    where id = $1 and state = 'left' and not told_why
+    returning newsletter
+)
+insert into leaving (newsletter, reason, count) select newsletter, $2, 1 from told
+on conflict (newsletter, reason) do update set count = leaving.count + 1;
+
+-- name: reasons -> mailer.subscriptions.listing.Reason
+select reason, count from leaving where newsletter = $1 order by count desc, reason;
 
 -- name: restore
 update subscription set state = 'confirmed', left_at = null where id = $1;
@@ -232,6 +252,19 @@ set language = $2, cadence = $3,
     entered = case when s.state = 'confirmed' then
         coalesce((select max(issued) from digest where newsletter = s.newsletter), 0) end
 where s.id = $1;
+
+-- name: pause
+-- Until that day begins where the newsletter is at home.
+update subscription s
+set paused_until = $2::date::timestamp at time zone n.timezone
+from newsletter n
+where s.id = $1 and n.id = s.newsletter and s.state = 'confirmed'
+  and $2::date::timestamp at time zone n.timezone > now()
+  and $2::date <= (now() at time zone n.timezone)::date + $3::integer
+returning s.paused_until;
+
+-- name: go_on
+update subscription set paused_until = null where id = $1;
 
 -- name: counts -> mailer.subscriptions.listing.Count
 select n.slug as newsletter, s.language, s.state, count(*)::integer as count

@@ -1,6 +1,7 @@
 """Bounces: whose they are, what is done about them, and that it can be taken back."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -8,17 +9,28 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from mailer import address, bounces, consent, outbox, people, subscriptions, suppressions
+from mailer import (
+    address,
+    bounces,
+    consent,
+    outbox,
+    people,
+    retention,
+    subscriptions,
+    suppressions,
+)
 from mailer.bounces import Answer, Taken, health, reading
 from mailer.db import Connection, Pool
 from mailer.errors import Conflict, Unknown
+from mailer.retention import Terms
 from mailer.subscriptions import Found
 from mailer.vault import Vault
 from tests import world
 from tests.test_bounces_reading import arf, dsn, plain
-from tests.world import ANNA, BORIS, World
+from tests.world import ANNA, BORIS, HOURS, World
 
 DOMAIN = "bounces.example.org"
+TERMS = Terms(timedelta(hours=HOURS), timedelta(days=30))
 UNKNOWN = "550 5.1.1 <anna@example.org>: User unknown, says mx number {}"
 
 
@@ -71,6 +83,13 @@ class Home:
     async def age(self, by: timedelta) -> None:
         for table, column in (("bounce", "created_at"), ("outbox", "settled_at")):
             await self.conn.execute(f"update {table} set {column} = {column} - $1::interval", by)
+
+    async def sweep(self) -> dict[str, int]:
+        return dict(await retention.sweep(self.conn, self.vault, TERMS))
+
+    async def outlook(self) -> dict[str, int]:
+        found = await retention.outlook(self.conn, TERMS)
+        return {what: each.due for what, each in found.items() if each.due}
 
     async def state(self, email: str) -> tuple[str, str | None]:
         """Of the subscription, and why the address is suppressed."""
@@ -292,15 +311,32 @@ async def test_nothing_kept_names_anybody(home: Home) -> None:
 async def test_reports_are_kept_for_a_while_only(home: Home) -> None:
     await home.reader(ANNA)
     taken = await home.back(ANNA)
-    await home.age(bounces.KEEP_REPORTS)
-    await bounces.forget_old(home.conn)
     assert taken.bounce is not None
+    await home.age(retention.REPORTS)
+    assert await home.sweep() == {"reports that came back": 1}
     kept, _ = await bounces.get(home.conn, home.vault, taken.bounce)
     assert kept.report is None
-    await home.age(bounces.KEEP)
-    await bounces.forget_old(home.conn)
+    await home.age(retention.BOUNCES)
+    assert await home.sweep() == {"bounces": 1}
     with pytest.raises(Unknown, match="bounce list"):
         await bounces.get(home.conn, home.vault, taken.bounce)
+
+
+async def test_the_mark_of_a_report_goes_with_the_report(home: Home) -> None:
+    await home.reader(ANNA)
+    await home.back(ANNA)
+    await home.conn.execute("update told set at = at - $1::interval", retention.REPORTS)
+    assert await home.outlook() == {"marks of reports": 1}
+    assert await home.sweep() == {"marks of reports": 1}
+
+
+async def test_of_whoever_is_restricted_nothing_goes(home: Home) -> None:
+    await home.reader(ANNA)
+    await home.back(ANNA)
+    await home.age(retention.BOUNCES)
+    assert await home.outlook() == {"bounces": 1, "reports that came back": 1}
+    await home.conn.execute("update subscriber set restricted_at = now()")
+    assert await home.outlook() == await home.sweep() == {}
 
 
 async def test_who_is_erased_leaves_no_bounce(home: Home) -> None:
@@ -551,6 +587,29 @@ async def test_a_digests_health_is_told_by_provider_and_reason(home: Home) -> No
     google = rows["google"]
     assert (google.deferred, google.refused, google.hard) == (1, 1, 1)
     assert google.reasons == {"no-mailbox": 1}
+
+
+async def test_delivered_is_what_was_taken_and_did_not_come_back(home: Home) -> None:
+    digest = await home.digest()
+    counted = {
+        ("gmail", "sent"): 10, ("gmail", "refused"): 2, ("gmail", "no-mailbox"): 3,
+        ("gmail", "full"): 1, ("gmail", "delayed"): 4, ("gmail", "complaint"): 1,
+        ("other", "sent"): 5, ("other", "deferred"): 2, ("other", "spam"): 1,
+    }  # fmt: skip
+    tallies = {health.Tally(digest, *which): count for which, count in counted.items()}
+    await health.add(home.conn, Counter(tallies))
+    gmail, other = await health.fared(home.conn, "weekly", 1)
+    assert (gmail.bounced, gmail.delivered) == (4, 8)  # of three unknown, two were refused at once
+    assert (other.bounced, other.delivered) == (1, 4)
+    assert health.totals([gmail, other]) == {
+        "delivered": 12, "deferred": 2, "bounced": 5, "complaints": 1
+    }  # fmt: skip
+    assert gmail.described()["reasons"] == {
+        "complaint": 1,
+        "delayed": 4,
+        "full": 1,
+        "no-mailbox": 3,
+    }
 
 
 # several at once

@@ -162,8 +162,10 @@ def test_unless_it_blames_nobody(kind: str) -> None:
 
 @pytest.mark.parametrize(
     "subject",
-    ["Automatic reply: Rights Weekly", "Автоответ: в отпуске", "Out of office", "Auto: x"],
-)
+    ["Automatic reply: Rights Weekly", "Автоответ: в отпуске", "Out of office", "Auto: x",
+     "Absent du bureau : Rights Weekly", "Fuera de la oficina", "Fuori sede", "Ausente: Hello",
+     "Afwezig: Hello", "自動応答: Hello", "Abwesenheitsnotiz: Hello"],
+)  # fmt: skip
 def test_a_note_of_absence_is_an_answer_by_a_machine(subject: str) -> None:
     away = plain(subject, "The user is away; user unknown.", "Anna <anna@example.org>")
     assert read(away).reason == "absence"

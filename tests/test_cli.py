@@ -133,6 +133,7 @@ def test_a_draft_is_edited_previewed_and_approved_for_a_time(mailer: Run, tmp_pa
     )
     status = json.loads(done(mailer("digest", "status", "weekly", "1", "--json")))
     assert (status["state"], status["send_at"][:10]) == ("approved", "2099-03-01")
+    assert (status["delivered"], status["bounced"], status["providers"]) == (0, 0, [])
     done(mailer("digest", "recall", "weekly", "1"))
     done(mailer("digest", "cancel", "weekly", "1"))
     assert "2 articles" in done(mailer("digest", "create", "weekly"))  # and what was skipped is not

@@ -13,6 +13,7 @@ from mailer import (
     articles,
     consent,
     digests,
+    dkim,
     outbox,
     people,
     providers,
@@ -355,6 +356,20 @@ async def test_a_worker_that_is_to_stop_settles_what_is_on_the_wire_and_gives_ba
     assert counted["waiting"] == many - len(road.handed)
     free = "select count(*) from batch where worker is null"
     assert await post.conn.fetchval(free) == 1
+
+
+async def test_signed_mails_are_each_ones_own(post: Post) -> None:
+    key = dkim.written(dkim.make("ed25519"))
+    post.settings = replace(
+        post.settings, dkim_key=key, dkim_selector="s1", dkim_domain="example.org"
+    )
+    emails = [f"reader{n}@example.org" for n in range(9)]
+    await digest(post, *emails)
+    answers = await post.round(letters=False)
+    assert [recipient for _, _, recipient in answers.handed] == emails
+    for mail, _, recipient in answers.handed:
+        assert mail.startswith(b"DKIM-Signature: ")
+        assert f"To: <{recipient}>".encode() in mail
 
 
 async def test_a_mail_that_was_not_tried_is_tried_again(post: Post) -> None:

@@ -405,6 +405,22 @@ async def test_who_goes_from_daily_to_weekly_gets_only_what_is_new(
     assert await shown_to(conn, anna.subscription.id) == [["monday"], ["tuesday"]]
 
 
+async def test_what_a_reader_was_passed_by_with_stays_behind_them_when_the_fallback_changes(
+    conn: Connection, vault: Vault, weekly: World, settings: Settings
+) -> None:
+    omitting = await newsletters.change(conn, weekly.newsletter, untranslated="omitted")
+    anna = await world.confirmed(conn, vault, weekly.wish(ANNA, cadence="daily"))
+    await change(conn, vault, anna.subscription.id, "weekly")
+    await conn.execute("update subscription set language = 'de'")  # as of a form in German
+    await publish(conn, omitting, "monday")
+    await publish(conn, omitting, "понедельник", language="ru")
+    await send(conn, settings, await create(conn, omitting))
+    russian = await newsletters.change(conn, omitting, fallback="ru")
+    await publish(conn, russian, "вторник", language="ru")
+    await send(conn, settings, await create(conn, russian))
+    assert await shown_to(conn, anna.subscription.id) == [["monday"], ["вторник"]]
+
+
 async def test_who_leaves_and_comes_back_begins_anew(
     conn: Connection, vault: Vault, weekly: World, settings: Settings
 ) -> None:

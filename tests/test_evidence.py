@@ -262,7 +262,7 @@ async def test_the_page_speaks_the_persons_language(
     await recorded(conn, vault, settings)
     page = unpacked(await packed(conn, vault, settings, VERA), tmp_path)["record.html"].decode()
     assert '<html lang="ru"' in page
-    assert "boxes</code>: consent: ticked" in page
+    assert "boxes</code>: <bdi>consent: ticked</bdi>" in page
     assert world.WORDING["ru"] in page
     assert VERA in page
     assert "<script" not in page

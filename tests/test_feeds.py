@@ -4,13 +4,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
 
 from mailer import articles, digests, feeds, newsletters
 from mailer.articles import Draft
 from mailer.db import Connection
 from mailer.errors import Conflict, Invalid, Unknown
-from mailer.feeds import Document, Failed, Feed, Gone, Stored, Unchanged
+from mailer.feeds import Document, Failed, Feed, Fetched, Gone, Stored, Unchanged
 from mailer.newsletters import Newsletter
 
 URL = "https://example.org/feed.xml"
@@ -149,6 +152,47 @@ async def test_what_a_feed_asked_for_holds_when_nothing_changed(
     await feeds.store(conn, feed, document(ttl=timedelta(hours=3)))
     await feeds.store(conn, feed, Unchanged())
     assert timedelta(hours=3) <= await wait_of(conn, feed) <= timedelta(hours=3.3)
+
+
+@given(
+    st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),
+    st.sets(st.integers(0, 23), max_size=23),
+    st.sets(st.integers(0, 6), max_size=6),
+)
+@hypothesis.settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+async def test_nobody_asks_in_hours_or_on_days_that_a_feed_shut(
+    conn: Connection, at: datetime, hours: set[int], days: set[int]
+) -> None:
+    opened: datetime = await conn.fetchval(
+        "select feed_open($1, $2, $3)", at, list(hours), list(days)
+    )
+    assert opened >= at
+    assert opened.hour not in hours
+    assert opened.isoweekday() % 7 not in days
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    between = [hour + timedelta(hours=n) for n in range(int((opened - hour) / timedelta(hours=1)))]
+    assert all(b.hour in hours or b.isoweekday() % 7 in days for b in between)
+
+
+@pytest.mark.parametrize("outcome", [document(), Unchanged(), Failed("The server took too long.")])
+async def test_they_hold_whatever_came_of_the_last_question(
+    conn: Connection, feed: Feed, outcome: Fetched
+) -> None:
+    now: datetime = await conn.fetchval("select now()")
+    shut = {(now.astimezone(UTC).hour + n) % 24 for n in range(24) if n != 12}
+    said = document(skip_hours=tuple(shut))
+    await feeds.store(conn, feed, said)
+    await feeds.store(conn, feed, said if isinstance(outcome, Document) else outcome)
+    due: datetime = await conn.fetchval("select due_at from feed where id = $1", feed.id)
+    assert due.astimezone(UTC).hour not in shut
+
+
+async def test_a_feed_that_shuts_no_hour_any_more_is_asked_as_usual(
+    conn: Connection, feed: Feed
+) -> None:
+    await feeds.store(conn, feed, document(skip_days=(0, 1, 2, 3, 4, 5)))
+    await feeds.store(conn, feed, document())
+    assert await wait_of(conn, feed) <= timedelta(hours=1.1)
 
 
 async def test_failures_back_off_to_a_day_and_say_why(conn: Connection, feed: Feed) -> None:

@@ -20,7 +20,7 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 from mailer import fetch
 from mailer.articles import Draft, Enclosed, Image
 from mailer.feeds import Document, Failed, Feed, Fetched, Gone, Unchanged
-from mailer.fetch import Limits, Policy, Session
+from mailer.fetch import Limits, Policy, Session, pace
 from mailer.fetch.items import Source, Unreadable
 from mailer.fetch.parser import read
 from mailer.fetch.policy import DENIED
@@ -630,6 +630,17 @@ def test_categories_and_pictures() -> None:
     assert (item.categories, item.image) == (("a",), Image("https://example.org/a.jpg"))
 
 
+async def test_when_to_ask_again_crosses_the_pipe() -> None:
+    text = """<rss version="2.0"><channel><title>News</title><ttl>90</ttl><skipDays>
+    <day>Sunday</day></skipDays><skipHours><hour>3</hour></skipHours><item><title>A</title></item></channel></rss>"""
+    reader = Parser(10)
+    try:
+        found = await reader.parse(text.encode(), Source("https://example.org/", "example.org", ""))
+    finally:
+        await reader.stop()
+    assert (found.ttl, found.skip_hours, found.skip_days) == (timedelta(minutes=90), (3,), (0,))
+
+
 async def test_categories_and_pictures_cross_the_pipe() -> None:
     item = '<title>T</title><category>c</category><media:thumbnail url="/a.jpg"/>'
     body = (
@@ -642,6 +653,60 @@ async def test_categories_and_pictures_cross_the_pipe() -> None:
         assert await parser.parse(body, source) == read(body, source)
     finally:
         await parser.stop()
+
+
+# when to ask again
+
+
+def paced(channel: str) -> Document:
+    found: Document = parsed(f"""<rss version="2.0" xmlns:sy="http://purl.org/rss/1.0/modules/syndication/">
+    <channel><title>News</title>{channel}<item><title>A</title><hour>7</hour><day>Monday</day>
+    <link>https://example.org/1</link></item></channel></rss>""")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("channel", "hours"),
+    [
+        ("<ttl>180</ttl>", 3),
+        ("<sy:updatePeriod>daily</sy:updatePeriod>", 24),
+        ("<sy:updatePeriod> Daily </sy:updatePeriod><sy:updateFrequency>4</sy:updateFrequency>", 6),
+        ("<sy:updatePeriod>weekly</sy:updatePeriod><sy:updateFrequency>7</sy:updateFrequency>", 24),
+        ("<sy:updatePeriod>daily</sy:updatePeriod><sy:updateFrequency>0</sy:updateFrequency>", 24),
+        ("<sy:updatePeriod>daily</sy:updatePeriod><sy:updateFrequency>x</sy:updateFrequency>", 24),
+        ("<ttl>60</ttl><sy:updatePeriod>daily</sy:updatePeriod>", 24),
+        ("<ttl>600</ttl><sy:updatePeriod>hourly</sy:updatePeriod>", 10),
+    ],
+)
+def test_how_often_a_feed_wants_to_be_asked(channel: str, hours: int) -> None:
+    assert paced(channel).ttl == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize(
+    "channel",
+    ["", "<ttl>soon</ttl>", "<sy:updateFrequency>4</sy:updateFrequency>",
+     "<sy:updatePeriod>sometimes</sy:updatePeriod>"],
+)  # fmt: skip
+def test_a_feed_that_says_nothing_of_it(channel: str) -> None:
+    found = paced(channel)
+    assert (found.ttl, found.skip_hours, found.skip_days) == (None, (), ())
+
+
+def test_hours_and_days_in_which_nobody_should_ask() -> None:
+    found = paced(
+        "<skipHours><hour>1</hour><hour>24</hour> <hour> 13 </hour><hour>25</hour><hour/>"
+        "<hour>-2</hour></skipHours><skipDays><day>Sunday</day><day>saturday</day><day>Caturday"
+        "</day></skipDays>"
+    )
+    assert found.skip_hours == (0, 1, 13)
+    assert found.skip_days == (0, 6)
+
+
+def test_a_feed_that_is_never_to_be_asked_is_asked() -> None:
+    hours = "".join(f"<hour>{hour}</hour>" for hour in range(24))
+    days = "".join(f"<day>{day}</day>" for day in pace.DAYS)
+    found = paced(f"<skipHours>{hours}</skipHours><skipDays>{days}</skipDays>")
+    assert (found.skip_hours, found.skip_days) == ((), ())
 
 
 async def test_a_feed_nested_without_end_does_no_harm(session: Session) -> None:

@@ -1,19 +1,23 @@
 """The door for what comes back: both languages, what is ours, and nothing lost."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import aiosmtplib
 import pytest
 
-from mailer import address, bounces, suppressions
-from mailer.bounces import reading
+from mailer import address, bounces, config, suppressions
+from mailer.bounces import loop, reading
+from mailer.cli import check
 from mailer.config import Listen, Settings
 from mailer.db import Connection, Pool
 from mailer.listener import MOST_BYTES, Listener
+from mailer.mailbox import Mailbox
 from mailer.vault import Vault
 from mailer.worker import Worker
 from tests import world
@@ -192,3 +196,71 @@ async def test_what_the_worker_took_was_read_as_a_report(vault: Vault) -> None:
     report = bounces.mailed("lmtp", raw, reading.read(raw), [TO])
     assert report.reading.kind == "hard"
     assert "User unknown" in report.text
+
+
+# the way there and back
+
+
+async def looped(
+    settings: Settings, pool: Pool, vault: Vault, domain: str = DOMAIN
+) -> tuple[str, str | None]:
+    """`mailer check --bounce-loop`, while a worker listens and mail goes straight to its door."""
+    port = await free_port()
+    door = config.smtp(f"lmtp://{HOST}:{port}")
+    mine = replace(settings, lmtp_listen=Listen(HOST, port), bounce_domain=DOMAIN, smtp=(door,))
+    async with working(mine, pool, vault):
+        await opened(port)
+        return await check.looped(replace(mine, bounce_domain=domain))
+
+
+async def opened(port: int) -> None:
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(HOST, port)
+        except OSError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            return
+
+
+async def test_check_sees_a_mail_to_the_bounce_domain_come_back(
+    settings: Settings, pool: Pool, vault: Vault, conn: Connection
+) -> None:
+    name, problem = await looped(settings, pool, vault)
+    assert problem is None
+    assert re.fullmatch(rf"bounce loop through {DOMAIN}: came back by lmtp in [\d.]+ s", name)
+    assert await conn.fetchval("select count(*) from stray") == 0
+
+
+async def test_check_says_why_it_did_not_get_as_far(
+    settings: Settings, pool: Pool, vault: Vault
+) -> None:
+    _, problem = await looped(settings, pool, vault, "other.example.org")
+    assert problem is not None
+    assert problem.startswith("the mail server refused the mail")
+    assert await check.looped(settings) == ("bounce loop", "MAILER_BOUNCE_DOMAIN is not set")
+
+
+async def test_check_waits_for_it_only_so_long(
+    settings: Settings, conn: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "RETURN_SECONDS", 0.2)
+    mailbox = Mailbox(tmp_path / "mail")
+    lost = config.smtp(f"smtp://{HOST}:{await mailbox.start()}")
+    _, problem = await check.looped(replace(settings, bounce_domain=DOMAIN, smtp=(lost,)))
+    await mailbox.stop()
+    assert problem is not None
+    assert "did not come back" in problem
+
+
+async def test_a_mail_that_got_lost_is_not_said_to_have_come_back(conn: Connection) -> None:
+    token = await loop.begin(conn)
+    assert await loop.came_back(conn, token) is None
+    assert not await loop.returned(conn, [TOKEN], "lmtp")
+    assert await loop.returned(conn, [TOKEN, token], "imap")
+    first = await loop.came_back(conn, token)
+    assert first is not None
+    assert first.channel == "imap"
+    assert await loop.returned(conn, [token], "lmtp"), "told twice"
+    assert await loop.came_back(conn, token) == first

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -251,6 +251,25 @@ async def test_whoever_is_suppressed_or_pauses_is_not_wanted(
     }
     found = await outbox.turn(conn, worker, [], hashes)
     assert [found[mail.id] for mail in mails] == [False, False, True]
+
+
+async def test_whoever_pauses_gets_nothing_until_that_day_and_nothing_of_it_later(
+    conn: Connection, vault: Vault
+) -> None:
+    weekly = await three_readers(conn, vault)
+    anna = await world.found(conn, vault, ANNA)
+    await subscriptions.pause(conn, anna, date.today() + timedelta(days=9))
+    await publish(conn, weekly, "one")
+    await approved(conn, weekly)
+    assert len(await claimed(conn)) == 2
+    await conn.execute("update subscription set paused_until = now() - interval '1 second'")
+    assert (await world.found(conn, vault, ANNA)).subscription.paused_until is None
+    assert await claimed(conn) == []
+    await publish(conn, weekly, "two")
+    second = await approved(conn, weekly)
+    assert len(await claimed(conn)) == 3
+    shown = [item.article.external_id for item in await digests.contents(conn, second)]
+    assert shown == ["two"]
 
 
 async def test_a_paused_digest_waits_and_a_resumed_one_goes_on(

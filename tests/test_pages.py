@@ -7,7 +7,7 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -163,7 +163,7 @@ async def test_nothing_is_fetched_from_elsewhere(here: Here) -> None:
         page = await (await here.client.get(path)).text()
         assert not re.search(r"<script|\son\w+=|\sstyle=|@import", page)
         for address_ in re.findall(r'(?:src|href|action)="([^"]*)"', page):
-            assert address_.startswith(("/", "?", "#"))
+            assert address_.startswith(("/", "?", "#", "data:"))
             assert not address_.startswith("//")
 
 
@@ -296,7 +296,7 @@ async def test_the_button_of_the_page_leaves_too(here: Here) -> None:
     page = await answer.text()
     assert answer.status == 200
     assert "You have left" in page
-    assert "/form?newsletter=weekly" in page
+    assert f'action="/u/{token}/again"' in page
     assert await here.state(ANNA) == "left"
     assert (await here.events(ANNA))[-1].content["evidence"]["channel"] == "page"
 
@@ -317,6 +317,38 @@ async def test_unknown_tokens_are_answered_alike_when_leaving(here: Here) -> Non
         told.add((answer.status, str(headers), await answer.text()))
         assert (await here.client.get(f"/u/{each}")).status == 200
     assert len(told) == 1
+
+
+async def test_leaving_is_undone_by_confirming_anew_and_by_nothing_less(here: Here) -> None:
+    token = await here.link(ANNA, "leave")
+    await here.client.post(f"/u/{token}")
+    answer = await here.client.post(f"/u/{token}/again", allow_redirects=False)
+    assert (answer.status, answer.headers["Location"]) == (303, "/check-inbox?lang=en")
+    assert await here.state(ANNA) == "pending"
+    await here.client.post(f"/confirm/{await here.link(ANNA, 'confirm')}")
+    assert await here.state(ANNA) == "confirmed"
+    unknown = await here.client.post(f"/u/{NOBODY}/again", allow_redirects=False)
+    assert (unknown.status, unknown.headers["Location"]) == (303, "/check-inbox?lang=en")
+
+
+async def test_a_reason_may_be_told_and_is_asked_for_once(here: Here) -> None:
+    token = await here.link(ANNA, "leave")
+    question = f'action="/u/{token}/reason"'
+    page = await (await here.client.post(f"/u/{token}")).text()
+    assert question in page
+    assert "checked" not in page
+    for why in ("", "explode"):
+        answer = await here.client.post(f"/u/{token}/reason", data={"why": why})
+        assert question in await answer.text()
+    answer = await here.client.post(f"/u/{token}/reason", data={"why": "unsafe"})
+    page = await answer.text()
+    assert "is counted" in page
+    assert "have everything we hold about you erased" in page
+    assert f'href="/u/{token}?lang=ru"' in page, "where GET finds it in another language"
+    assert question not in await (await here.client.get(f"/u/{token}")).text()
+    unknown = await here.client.post(f"/u/{NOBODY}/reason", data={"why": "often"})
+    assert (unknown.status, "know this link" in await unknown.text()) == (200, True)
+    assert await here.conn.fetchval("select count from leaving where reason = 'unsafe'") == 1
 
 
 # one's own page
@@ -361,6 +393,48 @@ async def test_a_wrong_change_gets_a_sentence_and_changes_nothing(
     assert await site.content(here.conn) == before
 
 
+async def test_a_pause_is_set_shown_and_ended(here: Here) -> None:
+    me = await here.me(ANNA)
+    until = (date.today() + timedelta(days=40)).isoformat()
+    sent = {"newsletter": "weekly", "action": "pause", "until": until}
+    page = await (await here.client.post(me, data=sent)).text()
+    assert "Paused until" in page
+    assert 'value="go-on"' in page
+    assert "You paused" in await (await here.client.get(f"{me}/record")).text()
+    page = await (await here.client.post(me, data={**sent, "action": "go-on"})).text()
+    assert "Paused until" not in page
+    assert "You ended the pause" in await (await here.client.get(f"{me}/record")).text()
+
+
+@pytest.mark.parametrize("until", ["", "soon", "2020-01-01", "9999-12-31"])
+async def test_a_wrong_day_is_told_at_its_field(here: Here, until: str) -> None:
+    sent = {"newsletter": "weekly", "action": "pause", "until": until}
+    answer = await here.client.post(await here.me(ANNA), data=sent)
+    page = await answer.text()
+    assert answer.status == 422
+    found = re.search(r'<input type="date" id="(until\d+)"[^>]*>', page)
+    assert found
+    assert f'href="#{found[1]}"' in page
+    assert 'aria-invalid="true"' in found[0]
+    assert f'value="{until}"' in found[0]
+    assert f'id="{found[1]}-fault"' in page
+    assert page.index("<title>To mend:") > 0
+
+
+async def test_a_language_asked_for_stays_asked_for(here: Here) -> None:
+    me = await here.me(ANNA)
+    page = await (await here.client.get(f"{me}?lang=ru")).text()
+    assert f'href="{me}/record?lang=ru"' in page
+    sent = {"action": "leave", "newsletter": "weekly"}
+    left = await here.client.post(f"{me}?lang=ru", data=sent, allow_redirects=False)
+    assert "lang=ru" in left.headers["Location"]
+    token = await here.link(BORIS, "confirm")
+    page = await (await here.client.get(f"/confirm/{token}?lang=ru")).text()
+    assert f'action="/confirm/{token}?lang=ru"' in page
+    done = await here.client.post(f"/confirm/{token}?lang=ru")
+    assert done.headers["Content-Language"] == "ru"
+
+
 async def test_one_newsletter_or_all_can_be_left(here: Here) -> None:
     cases = await world.make(here.conn, here.vault, "cases")
     await world.ask(here.conn, here.vault, cases.wish(ANNA))
@@ -388,6 +462,22 @@ async def test_a_mails_language_is_the_pages(here: Here) -> None:
         assert answer.headers["Content-Language"] == "ru"
 
 
+@pytest.mark.parametrize(("more", "language"), [("", "ru"), ("?lang=en", "en")])
+async def test_a_consent_records_the_language_of_the_page_it_was_given_on(
+    here: Here, more: str, language: str
+) -> None:
+    await world.ask(here.conn, here.vault, here.weekly.wish("vera@example.org", "ru"))
+    token = await here.link("vera@example.org", "confirm")
+    browser = {"Accept-Language": "de"}
+    await here.client.post(f"/confirm/{token}{more}", headers=browser, allow_redirects=False)
+    (given,) = [
+        event.content["evidence"]
+        for event in await here.events("vera@example.org")
+        if event.content["type"] == "consent.confirmed"
+    ]
+    assert given["language"] == language
+
+
 # notices and the archive
 
 
@@ -402,6 +492,33 @@ async def test_a_notice_is_served_for_ever(here: Here) -> None:
     assert old.wording in page
     assert old.sha256.hex() in page
     assert (await here.client.get("/notice/nosuch")).status == 404
+
+
+async def test_every_version_of_the_words_is_listed_with_what_changed(here: Here) -> None:
+    house = await subjects.house(here.conn, here.vault)
+    old = here.weekly.notices["en"]
+    newer = await notices.publish(
+        here.conn, house, world.words("en", retention="one year"), actor="staff:anna"
+    )
+    newest = await notices.publish(
+        here.conn,
+        house,
+        world.words("en", retention="two years", newsletter=here.weekly.newsletter.id),
+        actor="staff:anna",
+    )
+    page = await (await here.client.get("/notices/weekly?lang=en")).text()
+    assert [page.count(f'href="/notice/{n.id}?lang=en"') for n in (old, newer, newest)] == [1, 1, 1]
+    assert page.index(newest.id) < page.index(newer.id) < page.index(old.id)
+    assert "<del>until you leave</del>" in page
+    assert page.count("Valid now") == 1
+    compared = f"/notices/weekly?lang=en&old={old.id}&new={newest.id}"
+    page = await (await here.client.get(compared)).text()
+    assert "What changed · Rights Weekly" in page
+    assert "<ins>two years</ins>" in page
+    assert "/notices/weekly?lang=en" in await (await here.client.get(f"/notice/{old.id}")).text()
+    assert (await here.client.get("/notices/nosuch")).status == 404
+    odd = await here.client.get("/notices/weekly?old=x&new=%00")
+    assert odd.status == 200
 
 
 MAIL = (
@@ -628,7 +745,7 @@ def free_port() -> int:
 async def served(url: str) -> None:
     """Wait until it answers."""
     async with aiohttp.ClientSession() as session:
-        for _ in range(100):
+        for _ in range(1200):
             try:
                 async with session.get(f"{url}/healthz"):
                     return

@@ -76,6 +76,33 @@ async def test_a_receipt_is_valid_by_the_published_schema(
         jsonschema.Draft4Validator(schema).validate(receipt)
 
 
+async def test_a_receipt_speaks_the_language_of_what_was_agreed_to(
+    conn: Connection, vault: Vault
+) -> None:
+    weekly = await world.make(conn, vault)
+    await world.confirmed(conn, vault, weekly.wish(VERA, "ru"))
+    receipt = receipts.kantara(await gathered(conn, vault, VERA), "weekly")
+    assert receipt["language"] == "ru"
+    assert receipt["collectionMethod"].startswith("Форма на сайте")
+    (record,) = receipts.linked(await gathered(conn, vault, VERA))["@graph"]
+    (process,) = record["dpv:hasProcess"]
+    titles = [right["dct:title"] for right in process["dpv:hasRight"]]
+    assert titles[0] == {"@value": "Право отозвать согласие", "@language": "ru"}
+
+
+@pytest.mark.parametrize(
+    "recipients", ["Nobody else.", "ніхто", "Nikt inny", "ешкім", "Personne d’autre.", "niemand"]
+)
+async def test_a_notice_may_say_in_any_language_that_nobody_else_gets_the_data(
+    conn: Connection, vault: Vault, recipients: str
+) -> None:
+    weekly = await world.make(conn, vault)
+    notice = await test_renewals.newer(conn, vault, recipients=recipients)
+    await world.confirmed(conn, vault, replace(weekly.wish(ANNA), notice=notice.id))
+    receipt = receipts.kantara(await gathered(conn, vault), "weekly")
+    assert receipt["services"][0]["purposes"][0]["thirdPartyDisclosure"] is False
+
+
 async def test_there_is_no_receipt_without_a_consent(conn: Connection, vault: Vault) -> None:
     weekly = await world.make(conn, vault)
     await world.ask(conn, vault, weekly.wish(ANNA))

@@ -1,13 +1,16 @@
 """Asking, confirming, leaving: who is subscribed, and what is recorded of it."""
 
 import asyncio
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from mailer import (
     address,
     consent,
+    newsletters,
+    notices,
     people,
     retention,
     subjects,
@@ -21,7 +24,7 @@ from mailer.errors import Invalid, Unknown
 from mailer.retention import Terms
 from mailer.subscriptions import MAILED_MOST, UNANSWERED_MOST, Wish
 from mailer.vault import Vault
-from tests import world
+from tests import site, world
 from tests.world import ANNA, BORIS, HOURS, VERA
 
 
@@ -391,3 +394,117 @@ async def test_every_state_is_what_its_events_say(conn: Connection, vault: Vault
         held = await world.found(conn, vault, email)
         events = await consent.of(conn, held.subject)
         assert became[events[-1].content["type"]] == held.subscription.state
+
+
+# pausing, and thinking better of it
+
+
+async def test_a_pause_lasts_until_the_day_begins_where_the_newsletter_is(
+    conn: Connection, vault: Vault
+) -> None:
+    weekly = await world.make(conn, vault)
+    await newsletters.change(conn, weekly.newsletter, timezone="Asia/Almaty")
+    found = await world.confirmed(conn, vault, weekly.wish(ANNA))
+    day = date.today() + timedelta(days=30)
+    await subscriptions.pause(conn, found, day)
+    found = await world.found(conn, vault, ANNA)
+    until = found.subscription.paused_until
+    assert until is not None
+    assert until.astimezone(ZoneInfo("Asia/Almaty")) == datetime(
+        day.year, day.month, day.day, tzinfo=ZoneInfo("Asia/Almaty")
+    )
+    await subscriptions.pause(conn, found, day)  # the same again is no change
+    await subscriptions.pause(conn, found, None)
+    own = await people.find(conn, vault, ANNA)
+    said = [e.content for e in own.record if e.content["type"] == "consent.updated"]
+    assert [consent.pause(content) for content in said] == [until, False]
+
+
+@pytest.mark.parametrize("days", [-400, -2, 400])
+async def test_nobody_pauses_into_the_past_or_for_years(
+    conn: Connection, vault: Vault, days: int
+) -> None:
+    weekly = await world.make(conn, vault)
+    found = await world.confirmed(conn, vault, weekly.wish(ANNA))
+    with pytest.raises(Invalid) as refused:
+        await subscriptions.pause(conn, found, date.today() + timedelta(days=days))
+    assert refused.value.field == "until"
+    assert (await world.found(conn, vault, ANNA)).subscription.paused_until is None
+
+
+async def test_a_new_consent_begins_without_the_old_pause(conn: Connection, vault: Vault) -> None:
+    weekly = await world.make(conn, vault)
+    found = await world.confirmed(conn, vault, weekly.wish(ANNA))
+    await subscriptions.pause(conn, found, date.today() + timedelta(days=30))
+    leave = await world.link(conn, vault, ANNA, "leave")
+    await subscriptions.leave(conn, vault, leave, "page")
+    await subscriptions.ask_back(conn, vault, leave, HOURS)
+    await subscriptions.confirm(conn, vault, await world.link(conn, vault, ANNA, "confirm"), {})
+    held = (await world.found(conn, vault, ANNA)).subscription
+    assert (held.state, held.paused_until) == ("confirmed", None)
+
+
+async def test_whoever_thinks_better_of_leaving_is_asked_anew_under_the_words_of_today(
+    conn: Connection, vault: Vault
+) -> None:
+    weekly = await world.make(conn, vault)
+    await world.confirmed(conn, vault, weekly.wish(ANNA))
+    leave = await world.link(conn, vault, ANNA, "leave")
+    await subscriptions.ask_back(conn, vault, leave, HOURS)  # nothing was left yet
+    assert (await world.found(conn, vault, ANNA)).subscription.state == "confirmed"
+    await subscriptions.leave(conn, vault, leave, "page")
+    house = await subjects.house(conn, vault)
+    newer = world.words("en", retention="one year")
+    today = await notices.publish(conn, house, newer, actor="staff:anna")
+    before = await mails(conn)
+    for _ in range(3):
+        await subscriptions.ask_back(conn, vault, leave, HOURS)
+    assert await mails(conn) == [*before, "confirm"]
+    held = (await world.found(conn, vault, ANNA)).subscription
+    assert (held.state, held.notice) == ("pending", today.id)
+    confirm = await world.link(conn, vault, ANNA, "confirm")
+    assert (await subscriptions.confirm(conn, vault, confirm, {}))[0] == "confirmed"
+    own = await people.find(conn, vault, ANNA)
+    asked = [e.content for e in own.record if e.content["type"] == "subscription.requested"]
+    assert asked[-1]["evidence"] == {"channel": "undo", "cadence": "weekly"}
+    assert asked[-1]["notice"]["id"] == today.id
+
+
+async def test_whoever_wished_never_to_be_written_to_is_not_asked_anew(
+    conn: Connection, vault: Vault
+) -> None:
+    weekly = await world.make(conn, vault)
+    await world.confirmed(conn, vault, weekly.wish(ANNA))
+    leave = await world.link(conn, vault, ANNA, "leave")
+    own = await people.find(conn, vault, ANNA)
+    await subscriptions.end(conn, vault, own, "page", "person", "subject")
+    before = await site.content(conn)
+    await subscriptions.ask_back(conn, vault, leave, HOURS)
+    assert await site.content(conn) == before
+
+
+async def test_why_somebody_left_is_counted_once_and_kept_beside_nobody(
+    conn: Connection, vault: Vault
+) -> None:
+    weekly = await world.make(conn, vault)
+    for email in (ANNA, BORIS):
+        await world.confirmed(conn, vault, weekly.wish(email))
+    leave = await world.link(conn, vault, ANNA, "leave")
+    await subscriptions.tell_why(conn, vault, leave, "unsafe")  # has not left yet
+    assert await subscriptions.reasons(conn, weekly.newsletter.id) == []
+    await subscriptions.leave(conn, vault, leave, "page")
+    for _ in range(2):
+        await subscriptions.tell_why(conn, vault, leave, "unsafe")
+    boris = await world.link(conn, vault, BORIS, "leave")
+    await subscriptions.leave(conn, vault, boris, "one-click")
+    await subscriptions.tell_why(conn, vault, boris, "unsafe")
+    (counted,) = await subscriptions.reasons(conn, weekly.newsletter.id)
+    assert (counted.reason, counted.count) == ("unsafe", 2)
+    everything = await site.content(conn)
+    assert [table for table, rows in everything.items() if "unsafe" in str(rows)] == ["leaving"]
+    await subscriptions.ask_back(conn, vault, leave, HOURS)
+    await subscriptions.confirm(conn, vault, await world.link(conn, vault, ANNA, "confirm"), {})
+    await subscriptions.leave(conn, vault, leave, "page")
+    await subscriptions.tell_why(conn, vault, leave, "often")
+    reasons = await subscriptions.reasons(conn, weekly.newsletter.id)
+    assert {r.reason: r.count for r in reasons} == {"unsafe": 2, "often": 1}

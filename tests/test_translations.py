@@ -20,7 +20,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import mailer
-from mailer import render, resources
+from mailer import receipts, render, resources
 from mailer.render import faults
 
 KINDS = (
@@ -49,6 +49,8 @@ TO_OPERATORS = (
 # Said at the desk alone: a template, a module, or what stands at the top level of one.
 DESK = (
     "templates/inbox/",
+    "templates/mail/invitation/",
+    "templates/mail/password/",
     "templates/mail/trouble/",
     "templates/staff/",
     "access.py",
@@ -75,7 +77,7 @@ DESK = (
     "schedules.py",
     "staff",
     "troubles.py",
-    "web/api.py",
+    "web/api",
     "web/desk",
     "web/inbox.py",
     "web/page.py:API_REFUSALS",
@@ -175,6 +177,10 @@ def of_figures() -> Iterator[Said]:
     """What is chosen by computing."""
     for unit in render.UNITS:
         yield Said(unit, "render/__init__.py:size")
+    for said in (*receipts.HOW.values(), receipts.ELSEWHERE, receipts.BELIEFS):
+        yield Said(said, "receipts.py:how")
+    for right in receipts.RIGHTS.values():
+        yield Said(right, "receipts.py:RIGHTS")
 
 
 def everything() -> list[Said]:

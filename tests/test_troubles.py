@@ -1,6 +1,7 @@
 """Troubles: what staff should look at, who is told of it, and how seldom."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -11,7 +12,8 @@ from uuid import UUID
 
 import pytest
 
-from mailer import delivery, digests, feeds, staff, subjects, troubles, vault
+from mailer import bounces, delivery, digests, feeds, staff, subjects, troubles, vault
+from mailer.bounces import health
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.delivery.desk import Written, trouble
@@ -121,6 +123,26 @@ async def test_what_is_gone_or_waits_or_fell_silent_is_trouble(desk: Desk) -> No
     )
     await stuck(desk)
     assert await desk.kinds() == ["gone", "held", "silent", "waiting"]
+
+
+@pytest.mark.parametrize(
+    ("complaints", "kinds"),
+    [(0, []), (1, ["complaints"]), (3, ["many-complaints", "complaints"])],
+)
+async def test_complaints_are_trouble_at_one_in_a_thousand_and_more_so_at_three(
+    desk: Desk, complaints: int, kinds: list[str]
+) -> None:
+    digest = await desk.conn.fetchval(
+        "insert into digest (newsletter, number, cadence, created_by) "
+        "values ($1, 1, 'weekly', 'x') returning id",
+        desk.weekly.newsletter.id,
+    )
+    sent, complained = (health.Tally(digest, "gmail", what) for what in ("sent", "complaint"))
+    await health.add(desk.conn, Counter({sent: 1000, complained: complaints}))
+    await bounces.watch(desk.conn, desk.keys)
+    assert sorted(await desk.kinds()) == sorted(kinds)
+    await desk.hire(ERIKA)
+    assert await desk.tell() == (1 if kinds else 0)
 
 
 async def test_editors_and_owners_are_told_and_nobody_else(desk: Desk) -> None:

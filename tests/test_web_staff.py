@@ -9,12 +9,13 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser
 
 from mailer import acts, factors, sessions, staff
+from mailer.acts import Filter
 from mailer.db import Connection, Pool
 from mailer.vault import Vault
 from mailer.web import app
 from mailer.web.staff import throttle
 from tests import desk, site
-from tests.desk import PASSWORD, Seat
+from tests.desk import PASSWORD, Member, Seat
 
 NOBODY = "nobody@example.org"
 
@@ -255,3 +256,100 @@ async def test_an_owner_comes_in_with_password_and_code(
         await page.keyboard.press("Tab")
         assert await page.locator(".skip:focus").count() == 1
     await server.close()
+
+
+# accounts
+
+
+async def test_a_password_is_changed_by_who_knows_it_and_all_others_are_out(
+    pool: Pool, vault: Vault, conn: Connection
+) -> None:
+    new = "four words without sense"
+    async with desk.signed_in(pool, vault, "viewer") as seat:
+        async with desk.seat(pool, vault, seat.member) as other:
+            await other.sign_in(conn)
+            wrong = await seat.post("/staff/account/password", {"password": "x", "new": new})
+            assert wrong.status == 422
+            short = {"password": PASSWORD, "new": "short"}
+            assert (await seat.post("/staff/account/password", short)).status == 422
+            right = {"password": PASSWORD, "new": new}
+            assert (await seat.post("/staff/account/password", right)).status == 303
+            assert (await other.get("/staff")).status == 303
+        assert (await seat.get("/staff")).status == 200
+    assert staff.matches((await staff.get(conn, seat.member.id)).password, new)
+
+
+async def test_one_sees_where_one_is_signed_in_and_can_end_it(
+    pool: Pool, vault: Vault, conn: Connection
+) -> None:
+    async with desk.signed_in(pool, vault, "viewer") as seat:
+        async with desk.seat(pool, vault, seat.member) as other:
+            await other.sign_in(conn)
+            listed = re.findall(
+                r'name="session" value="([0-9a-f-]{36})"',
+                await (await seat.get("/staff/account")).text(),
+            )
+            assert len(listed) == 1, "of this one it only says that it is this one"
+            await seat.post("/staff/account/sessions", {"session": listed[0]})
+            assert (await other.get("/staff")).status == 303
+            await other.sign_in(conn)
+            await seat.post("/staff/account/sessions", {"session": "others"})
+            assert (await other.get("/staff")).status == 303
+        assert (await seat.get("/staff")).status == 200
+
+
+async def test_nobody_ends_the_session_of_somebody_else(
+    pool: Pool, vault: Vault, conn: Connection
+) -> None:
+    async with (
+        desk.signed_in(pool, vault, "viewer") as seat,
+        desk.signed_in(pool, vault, "viewer") as other,
+    ):
+        (theirs,) = await sessions.of(conn, other.member.id)
+        await seat.post("/staff/account/sessions", {"session": str(theirs.id)})
+        assert (await other.get("/staff")).status == 200
+
+
+async def test_an_owner_invites_changes_and_disables_and_says_why(
+    pool: Pool, vault: Vault, conn: Connection
+) -> None:
+    async with desk.signed_in(pool, vault, "owner") as seat:
+        invited = {"email": "nina@example.org", "role": "editor", "language": "ru"}
+        assert (await seat.post("/staff/accounts", invited)).status == 303
+        assert (await seat.post("/staff/accounts", invited)).status == 409
+        assert (await seat.post("/staff/accounts", {"email": "x", "role": "x"})).status == 422
+        nina = await staff.find(conn, vault, "nina@example.org")
+        assert (nina.role, nina.language, nina.password) == ("editor", "ru", None)
+        path = f"/staff/accounts/{nina.id}"
+        assert (await seat.post(path, {"action": "disable"})).status == 422
+        for action in ("role", "factor", "letter", "disable", "enable"):
+            sent = {"action": action, "role": "viewer", "reason": "she asked"}
+            assert (await seat.post(path, sent)).status == 303, action
+            assert (await seat.get(path)).status == 200
+        assert (await staff.get(conn, nina.id)).role == "viewer"
+        listed = await acts.listed(conn, vault, Filter(), before=None, most=5)
+    assert [act.evidence["act"] for act in listed] == [
+        "account.enabled", "account.disabled", "letter.sent", "factor.reset", "role.changed",
+    ]  # fmt: skip
+    assert {act.reason for act in listed} == {"she asked"}
+
+
+async def test_somebody_stays_owner(pool: Pool, vault: Vault, conn: Connection) -> None:
+    async with desk.signed_in(pool, vault, "owner") as seat:
+        path = f"/staff/accounts/{seat.member.id}"
+        for sent in ({"action": "disable"}, {"action": "role", "role": "viewer"}):
+            assert (await seat.post(path, {**sent, "reason": "x"})).status == 409
+        assert (await staff.get(conn, seat.member.id)).role == "owner"
+
+
+async def test_of_two_owners_who_disable_each_other_one_stays(
+    pool: Pool, vault: Vault, conn: Connection
+) -> None:
+    one, two = [await desk.member(conn, vault, "owner") for _ in range(2)]
+
+    async def disable(whom: Member) -> None:
+        async with pool.acquire() as own, own.transaction():
+            await staff.disable(own, whom.id)
+
+    results = await asyncio.gather(disable(one), disable(two), return_exceptions=True)
+    assert [type(result).__name__ for result in results].count("Conflict") == 1

@@ -426,6 +426,29 @@ async def test_who_asks_for_room_hands_over_what_need_not_wait() -> None:
     assert len(told) == 4
 
 
+async def test_what_is_handed_over_at_once_goes_in_few_writes() -> None:
+    told = Told()
+    async with Server().running() as url, Road([url], 2, times=PATIENT) as road:
+        while await road.room(100) < DEPTH * 2:
+            await asyncio.sleep(0.01)
+        await hand_all(road, told, 2)
+        await road.drain()
+        assert sorted(session.mails for session in road.sessions) == [0, 2]
+
+
+async def test_no_mail_waits_for_long_to_go_along_with_another() -> None:
+    told, server = Told(), Server(Fault(read=0, how="hang"))
+    async with server.running() as url, Road([url], 1, times=PATIENT) as road:
+        await road.hand(MAIL, NEWS, ANNA, told.of(ANNA))
+        while not any(session.flight for session in road.sessions):
+            await asyncio.sleep(0.01)
+        road.connections = 2
+        await road.hand(MAIL, NEWS, VERA, told.of(VERA))
+        while VERA not in told:
+            await asyncio.sleep(0.01)
+        assert told.kinds() == {VERA: "sent"}
+
+
 async def test_there_is_no_room_where_no_connection_is_to_be_had() -> None:
     async with Server().running() as url:
         nobody = replaced(url, port=1)

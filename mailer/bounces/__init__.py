@@ -4,6 +4,7 @@
     reasons   a mail server's words and codes → a reason
     phrases   the words
     health    how each digest fared with each provider; storms and alarms
+    loop      a mail sent to see whether bounces arrive
 
 Whose mail it was is told by a token that only its reader's mail bore, or by a provider that has
 proven who it is; else it is counted, and nothing is done. The rules:
@@ -29,7 +30,7 @@ from uuid import UUID
 
 from mailer import address, db, providers, subscribers, subscriptions, suppressions, tokens, vault
 from mailer.address import Address
-from mailer.bounces import health
+from mailer.bounces import health, loop
 from mailer.bounces.reading import Claim, Reading
 from mailer.bounces.reasons import KINDS, WORDS, Kind, Stage, judge, reply
 from mailer.consent import SUBJECT, SYSTEM, Actor
@@ -48,9 +49,6 @@ SOFT_STRIKES = 5
 SOFT_DAYS = timedelta(days=30)
 ARRIVED = timedelta(days=3)
 """A mail that has not come back for so long has arrived."""
-
-KEEP_REPORTS = timedelta(days=90)
-KEEP = timedelta(days=400)
 
 Channel: TypeAlias = Literal[
     "smtp", "lmtp", "imap", "stdin", "ses", "mailgun", "postmark", "sendgrid"
@@ -90,13 +88,20 @@ class Strike:
 
 @dataclass(frozen=True)
 class Taken:
-    """What came of a report. `bounce`: its number; None: nobody's, or told before (`again`)."""
+    """What came of a report. `bounce`: its number; None: nobody's, told before (`again`), or a mail
+    that we had sent ourselves to see it come back (`probe`)."""
 
     kind: Kind
     reason: str
     bounce: int | None = None
     act: Act | None = None
     again: bool = False
+    probe: bool = False
+
+    @property
+    def ours(self) -> bool:
+        """Whether it bore a token of ours."""
+        return self.bounce is not None or self.again or self.probe
 
 
 def mailed(channel: Channel, raw: bytes, reading: Reading, recipients: Sequence[str]) -> Report:
@@ -116,6 +121,8 @@ async def take(conn: Connection, keys: Vault, report: Report) -> Taken:
     reading = wished(report, purpose)
     kind, reason = reading.kind, reading.reason
     if found is None:
+        if await loop.returned(conn, [c.text for c in borne(report)], report.channel):
+            return Taken(kind, reason, probe=True)
         await conn.execute(SQL.stray, report.channel, kind)
         return Taken(kind, reason)
     await conn.execute(SQL.hold, [found.subscription.id])
@@ -131,7 +138,7 @@ async def whose(
     conn: Connection, keys: Vault, report: Report
 ) -> tuple[Found | None, tokens.Purpose | None]:
     """Whose mail a report is about, locked; and what the token that proves it is for."""
-    for claim in dict.fromkeys([*envelope(report.recipients), *report.reading.claims]):
+    for claim in borne(report):
         if claim.purpose == "leave" and not may_leave(report, claim):
             continue
         found = await subscriptions.take(conn, keys, claim.text, claim.purpose)
@@ -140,6 +147,11 @@ async def whose(
     if report.email is not None:
         return await reader(conn, keys, report.email), None
     return None, None
+
+
+def borne(report: Report) -> list[Claim]:
+    """The tokens that it bears, those of its envelope first."""
+    return list(dict.fromkeys([*envelope(report.recipients), *report.reading.claims]))
 
 
 def envelope(recipients: Sequence[str]) -> list[Claim]:
@@ -419,20 +431,12 @@ async def watch(conn: Connection, keys: Vault) -> list[health.Alarm]:
     return await health.raise_alarms(conn, storms)
 
 
-# keeping no longer than needed
+# forgiving and forgetting
 
 
 async def forgive(conn: Connection) -> None:
     """Whose later mail has arrived starts anew."""
     await conn.execute(SQL.forgive, ARRIVED)
-
-
-async def forget_old(conn: Connection) -> None:
-    """Reports go after KEEP_REPORTS, all else after KEEP."""
-    await conn.execute(SQL.forget_reports, KEEP_REPORTS)
-    await conn.execute(SQL.forget, KEEP)
-    await conn.execute(SQL.forget_told, KEEP_REPORTS)
-    await conn.execute(SQL.forget_strays, KEEP)
 
 
 async def forget_of(conn: Connection, subscriber: UUID) -> None:

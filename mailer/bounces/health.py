@@ -162,6 +162,9 @@ async def alarms(conn: Connection, *, lifted: bool = False) -> list[Alarm]:
 # listing
 
 
+NAMES = ("newsletter", "digest", "provider")
+
+
 @dataclass
 class Row:
     """How a digest fared with a provider: mails by what became of them, reasons by how often."""
@@ -179,6 +182,25 @@ class Row:
     unsubscribe: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def bounced(self) -> int:
+        """Refused at once, or came back; a note that it is late is neither."""
+        return self.hard + self.soft + self.policy - self.reasons.get("delayed", 0)
+
+    @property
+    def delivered(self) -> int:
+        """Taken by the mail server, and not come back since."""
+        return max(0, self.sent - (self.bounced - self.refused))
+
+    def described(self) -> Mapping[str, object]:
+        return {
+            "newsletter": self.newsletter,
+            "digest": self.digest,
+            "provider": self.provider,
+            "delivered": self.delivered,
+            **{name: value for name, value in vars(self).items() if name not in NAMES},
+        }
+
 
 async def fared(conn: Connection, slug: str | None, number: int | None) -> list[Row]:
     """Latest digest first."""
@@ -192,3 +214,13 @@ async def fared(conn: Connection, slug: str | None, number: int | None) -> list[
         if count.what in KINDS:
             row.reasons[count.what] = count.count
     return list(rows.values())
+
+
+def totals(rows: Sequence[Row]) -> Mapping[str, int]:
+    """Of several together, in four numbers."""
+    return {
+        "delivered": sum(row.delivered for row in rows),
+        "deferred": sum(row.deferred for row in rows),
+        "bounced": sum(row.bounced for row in rows),
+        "complaints": sum(row.complaint for row in rows),
+    }

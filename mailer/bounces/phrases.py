@@ -39,7 +39,7 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"cannot (?:find|resolve) your (?:reverse )?host",
             r"\bhelo\b",
             r"\behlo\b",
-            r"invalid domain name",
+            r"\b5\d\d\s{1,4}invalid domain name",
             r"my name was rejected",
             r"fix (?:your )?reverse",
             r"not verified",
@@ -62,7 +62,11 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"protocol error",
             r"unable to verify (?:the )?sender",
             r"sender verif",
-            r"callout",
+            r"call(?:out|back)",
+            r"domain is ?n[o']t in my list of allowed rcpthosts",
+            r"(?:your|client|sending|connecting)(?: smtp)? (?:host|domain|server)(?: ?name)?\b"
+            r".{0,40}(?:\bnot\b|n't|unknown|invalid|unresolv)",
+            r"(?:can(?:not|'t)|could ?n[o']t) verify (?:the )?sender",
         ),
     ),
     (
@@ -150,6 +154,7 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
         words(
             r"too many (?:connections?|messages?|mails?|e-?mails?|sessions?|errors|recipients|"
             r"concurrent)",
+            r"too many (?:invalid|unknown|bad|failed|unsuccessful|non-?existent)",
             r"frequency",
             r"rate[ -]?limit",
             r"limit(?:ed)? (?:exceeded )?rate",
@@ -188,7 +193,9 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"admin|recipient|content|filter)",
             r"mail from\b.{0,60}(?:reject|denied|refus|not allowed|invalid)",
             r"domain of sender",
-            r"return[- ]path",
+            r"return[- ](?:path|address)",
+            r"\byour (?:ip |e-?mail )?address\b",
+            r"\bbatv\b",
             r"envelope.?(?:from|sender)",
             r"not authori[sz]ed",
             r"unauthori[sz]ed",
@@ -297,7 +304,8 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"not currently (?:available|receiv)",
             r"unable to receive",
             r"can(?:no|')t receive",
-            r"mailbox unavailable for",
+            r"mailbox unavailable for (?!explanation)",
+            r"unavailable or access denied",
         ),
     ),
     (
@@ -334,7 +342,7 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"not respond",
             r"no answer",
             r"name server.{0,30}(?:fail|time)",
-            r"dns (?:server|lookup).{0,30}(?:fail|time)",
+            r"dns (?:server|lookup).{0,30}(?:fail\w*|time)(?!.{0,20} not found)",
             r"host lookup did not complete",
             r"temporary (?:dns|lookup|resolution)",
             r"try(?:ing)? again",
@@ -348,6 +356,7 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"temporar",
             r"try (?:again )?later",
             r"later",
+            r"\bbusy\b",
             r"system (?:error|failure|resources|problem|not)",
             r"internal (?:server |system |software )?error",
             r"local (?:error|configuration|problem)",
@@ -384,11 +393,12 @@ NO_MAIL = words(
     r"could ?n[o']t find a mail exchanger",
     r"no mail (?:exchanger|service|server)s?\b",
     r"domain does not (?:accept|receive)",
+    r"no mx (?:found|record)",
 )
 
 NO_DOMAIN = words(
     r"host (?:or domain name )?(?:is )?(?:unknown|not found)",
-    r"(?:domain|host)(?: name)?(?: [\w()<>.-]+){0,5} (?:not found|does ?n[o']t exist|not "
+    r"(?:domain|host)(?: name)?(?: [\w()<>.-]+){0,5} {1,3}(?:not found|does ?n[o']t exist|not "
     r"exist|unknown|could ?n[o']t be found|not resolve)",
     r"no such (?:domain|host)",
     r"unknown (?:mail )?(?:host|domain)",
@@ -398,11 +408,16 @@ NO_DOMAIN = words(
     r"unrouteable (?:mail )?(?:domain|address)",
     r"unroutable (?:mail )?(?:domain|address)",
     r"nxdomain",
-    r"invalid (?:mail )?(?:domain|host)",
+    r"invalid (?:mail |recipient |destination )?(?:domain|host)\b(?!,)",
+    r"recipient domain must exist",
     r"(?:cannot|can't|could not|couldn't|unable to) (?:find|resolve|locate|look ?up)(?: "
     r"any)?(?: the)? ?(?:mx|a record|host|domain|mail server|route)",
     r"non-?existent (?:host|domain)",
-    r"no (?:mx|a) records?",
+    r"no (?:mx|a|mx or a|a or mx) records?",
+    r"host address lookups failed permanently",
+    r"domain is not reachable",
+    r"domain mentioned in (?:the )?e-?mail address is unknown",
+    r"no mail hosts for (?:the )?domain",
     r"all (?:relevant )?mx records point to non-existent",
     r"domain .{0,40}is not (?:local|known|valid|hosted)",
 )
@@ -412,6 +427,8 @@ MOVED = words(
     r"no longer (?:at|with) (?:this|our) (?:address|domain)",
     r"user not local; (?:please )?(?:try|forward)",
     r"address has changed",
+    r"has been replaced by",
+    r"recipient no longer on server",
 )
 
 WHO = (
@@ -424,9 +441,9 @@ NO_MAILBOX = words(
     rf"incorrect|undefined|unavailable|wrong|not a valid|not valid|no valid|not a known|not "
     rf"an active|no) (?:virtual |local |destination |rcpt |to |e-?mail |mail ?box |forward |"
     rf"relay |smtp )?{WHO}\b",
-    rf"\b{WHO}(?:\(s\)|s)?\b(?! (?:list|exceed)).{{0,60}}?\b(?:unknown|not (?:be )?(?:found|"
-    rf"known|listed|recogni[sz]ed|valid|exist|here|local|registered|correct|in)\b|(?:do|does|"
-    rf"did) ?n[o']t exist|do(?:es)? not exist|invalid|non-?existent|rejected(?!:)|"
+    rf"\b{WHO}(?:\(s\)|e?s)?\b(?! (?:list|exceed)).{{0,60}}?\b(?:unknown|not (?:be )?(?:found|"
+    rf"present|ok|known|listed|recogni[sz]ed|valid|exist|here|local|registered|correct|in)\b|(?:do|does|"
+    rf"did) ?n[o']t exist|do(?:es)? not exist|invalid|non-?existent|rejected(?!:| \w)|"
     rf"undeliverable|could ?n[o']t be found|cannot be found|never existed|no longer "
     rf"(?:exists?|valid|available|active|in use|here|with|on|employed|accept)|nonexistent|"
     rf"deleted|removed|unrecogni[sz]ed|unavailable)",
@@ -434,6 +451,17 @@ NO_MAILBOX = words(
     r"no (?:such )?(?:person|mailbox|one|user|recipient|account) (?:here|by|at|with|of|found|"
     r"named|exists|in)",
     r"no mailbox here",
+    r"bad ?rcpt ?to",
+    r"unknown virtual user",
+    r"userunknown",
+    r"in (?:the )?name directory",
+    r"bad ?recipient ?to list",
+    r"envelope recipient has been denied",
+    r"rcpt\b.{0,40}does ?n[o']t exist",
+    r"no existe (?:dicha persona|(?:ese|este|el|tal) usuario|(?:esa|esta|la|tal) "
+    r"(?:cuenta|direcci))",
+    r"nessun utente",
+    r"addressee unknown",
     r"\bdoes ?n[o']t have an?.{0,30}account",
     r"user unknown",
     r"unknown user",
@@ -492,8 +520,22 @@ LISTED = words(
     r"recipient name is not recogni[sz]ed",
     r"invalid final delivery user",
     r"recip(?:ient)?notfound",
+    r"unknown user: \S+@",
+    r"\(user unknown \S+@",
+    r"could not be delivered to:\s{1,9}\S+@\S+\s{1,9}(?:user unknown|unknown user)",
+    r"invalid or unknown virtual user",
+    r"this address no longer accepts mail",
 )
 """So clear that no code is needed."""
+
+AT_RCPT = words(
+    r"requested action not taken: mailbox unavailable.{0,40}\(S\d+",
+    r"5\.5\.0 requested action not taken: mailbox unavailable",
+    r"invalid recipient - https?://\S*mimecast",
+    r"5\.7\.1 no such user!",
+    r"message was not accepted -- invalid mailbox",
+)
+"""What Outlook.com, Mimecast, Yandex and Mail.ru answer to RCPT, and to nothing else."""
 
 GENERIC = words(
     r"(?:user|recipient)\W{1,3}(?:is )?unknown",
@@ -515,12 +557,14 @@ CONDEMNING: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("no-mailbox", NO_MAILBOX),
 )
 
-PREFIX = re.compile(r"(?:recipient|sender)? ?address rejected: ?(?=\S)", re.IGNORECASE)
+PREFIX = re.compile(r"(?<!sender )(?:recipient )?address rejected: ?(?=\S)", re.IGNORECASE)
 NOISE = re.compile(
     r"https?://\S+|www\.\S+|<?(?<![^\s<>()])[^\s<>()@]{1,254}@[^\s<>()]{1,254}>?|\[[\d.:a-f]{3,45}\]"
     r"|(?<![\w.-])[a-z\d_-]{1,63}(?:\.[a-z\d_-]{1,63}){1,10}\.?(?![A-Za-z])"
+    r"|\(delivery attempts: \d{1,9}\)"
 )
-"""Addresses, links and names of hosts: they often spell what they are not about."""
+"""Addresses, links and names of hosts: they often spell what they are not about. And what Cisco's
+gateways count."""
 
 LISTS = words(
     r"spamhaus",
@@ -534,7 +578,7 @@ LISTS = words(
 """Keepers of block lists, whose names stand in links."""
 
 STATUSES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("no-mailbox", re.compile(r"5\.1\.1")),
+    ("no-mailbox", re.compile(r"5\.1\.[13]")),
     ("no-mail", re.compile(r"5\.1\.10")),
     ("no-domain", re.compile(r"5\.1\.2")),
     ("moved", re.compile(r"5\.1\.6")),

@@ -73,6 +73,8 @@ CAME_BACK = re.compile(
 AWAY = re.compile(
     r"out of (?:the )?office|auto(?:matic|mated)?[- ]?(?:reply|response|antwort|svar|answer)"
     r"|^auto ?:|vacation|holiday|on leave|away from|absence|abwesen|автоответ|отпуск"
+    r"|\babsente?\b|fora do escrit|\bausente\b|fuera de (?:la )?oficina|fuori (?:sede|ufficio)"
+    r"|afwezig|nieobecn|poissa|fr[åa]nvar|frav[æe]r|не на работе|відпуст"
     r"|r[eé]ponse automatique|respuesta autom|risposta automatica|resposta autom"
     r"|自動(?:応答|返信)|自动(?:回复|答复)|automatische? (?:antwort|antwoord)|autoreply|autosvar",
     re.IGNORECASE,
@@ -82,7 +84,7 @@ LEAVE = re.compile(
 )
 
 BELOW = re.compile(
-    r"^[> \t]{0,20}(?:[-=*_ ]{2,80}.{0,40}?\b(?:original|copy|returned|unsent|enclosed|header"
+    r"^[> \t]{0,20}(?:[-=*_][-=*_ ]{1,79}.{0,40}?\b(?:original|copy|returned|unsent|enclosed|header"
     r"|forwarded)|below this line|original message follows|(?:original )?message headers"
     r"|the header of the original"
     r"|(?:received|return-path|dkim-signature|x-received|delivered-to|arc-seal"

@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 
 from mailer.bounces.phrases import (
     ADDRESS_STATUS,
+    AT_RCPT,
     CONDEMNING,
     GENERIC,
     LISTED,
@@ -137,7 +138,8 @@ STAGES: tuple[tuple[Stage, re.Pattern[str]], ...] = (
         "data",
         re.compile(
             r"(?:in reply to|after|on|following|during) (?:the )?(?:end of |pipelined )?data\b"
-            r"|after (?:i sent|sending) the message",
+            r"|after (?:i sent|sending) the message|\(state 1[5-8]\)|\[(?:BODY|DATA)\]"
+            r"|>>> ?DATA\s+<<< ?[45]",
             re.IGNORECASE,
         ),
     ),
@@ -145,7 +147,8 @@ STAGES: tuple[tuple[Stage, re.Pattern[str]], ...] = (
         "mail",
         re.compile(
             r"(?:in reply to|after|on|following|our) (?:pipelined )?mail from"
-            r"|liked? (?:the )?sender|sender was rejected",
+            r"|liked? (?:the )?sender|sender was rejected|\(state 9\)|\[MAIL_FROM\]"
+            r"|>>> ?MAIL FROM:[^\n<]{0,20}<[^>\n]{0,254}>[^\n<]{0,100}\s+<<< ?[45]",
             re.IGNORECASE,
         ),
     ),
@@ -153,7 +156,8 @@ STAGES: tuple[tuple[Stage, re.Pattern[str]], ...] = (
         "rcpt",
         re.compile(
             r"(?:in reply to|after|on|following|our) (?:pipelined )?rcpt\b|rcpt to:|smtp:rcpt"
-            r"|rcpt command|does not like recipient|rejected (?:the )?recipient",
+            r"|rcpt command|does not like recipient|rejected (?:the )?recipient|\(state 14\)"
+            r"|\[RCPT_TO\]",
             re.IGNORECASE,
         ),
     ),
@@ -201,7 +205,8 @@ def believed(said: Reply) -> str:
     if not said.lasting:
         return "unclear"
     sure = said.stage == "rcpt" or ADDRESS_STATUS.fullmatch(said.status or "")
-    return "no-mailbox" if sure or not GENERIC.search(said.text) else "doubtful"
+    clear = AT_RCPT.search(said.text) or not GENERIC.search(said.text)
+    return "no-mailbox" if sure or clear else "doubtful"
 
 
 def by_status(said: Reply) -> str:

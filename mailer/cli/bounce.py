@@ -47,6 +47,8 @@ async def take(to: tuple[str, ...], *, dry_run: bool, as_json: bool) -> None:
 def outcome(taken: Taken) -> str:
     if taken.again:
         return "; it was told before"
+    if taken.probe:
+        return "; it is the mail of mailer check --bounce-loop, and has come back"
     if taken.bounce is None:
         return "; it bears no token of ours: counted, and nothing done"
     return f"; kept as bounce {taken.bounce}" + (f", {taken.act}" if taken.act else "")

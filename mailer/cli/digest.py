@@ -1,7 +1,7 @@
 """`mailer digest …`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from mailer import (
     render,
     smtp,
 )
+from mailer.bounces import health
 from mailer.cli import door
 from mailer.cli.door import House
 from mailer.digests import Digest, Item, Status
@@ -64,7 +65,7 @@ async def create(
         digest = await draft(house, newsletter, cadence, introduced)
         status = await digests.status(house.conn, digest)
     if as_json:
-        door.show_one(as_row(status), as_json=True)
+        door.show_one(as_row(status, ()), as_json=True)
     else:
         door.say(f"Digest {digest.number} of {newsletter}: {status.articles} articles.")
 
@@ -356,20 +357,35 @@ async def cancel(newsletter: str, number: int) -> None:
 @door.as_json
 @door.run
 async def status(newsletter: str | None, number: int | None, as_json: bool) -> None:
-    """How one digest stands; or all of a newsletter; or all."""
+    """How one digest stands, and fared with each provider; or all of a newsletter; or all."""
     async with door.house() as house:
+        fared = await health.fared(house.conn, newsletter, number)
         if newsletter and number:
             chosen = await digests.find(house.conn, newsletter, number)
-            found = as_row(await digests.status(house.conn, chosen))
-            door.show_one(found, as_json=as_json)
+            found = as_row(await digests.status(house.conn, chosen), fared)
+            show_with_providers(found, fared, as_json=as_json)
             return
         listed = await digests.all_(house.conn, newsletter)
-        rows = [as_row(await digests.status(house.conn, digest)) for digest in listed]
+        rows = [as_row(await digests.status(house.conn, digest), fared) for digest in listed]
     door.show(rows, as_json=as_json)
 
 
-def as_row(status: Status) -> dict[str, object]:
+def show_with_providers(
+    found: Mapping[str, object], fared: Sequence[health.Row], *, as_json: bool
+) -> None:
+    providers = [row.described() for row in fared]
+    if as_json:
+        door.show_one({**found, "providers": providers}, as_json=True)
+        return
+    door.show_one(found, as_json=False)
+    if providers:
+        door.say("")
+        door.show(providers, as_json=False)
+
+
+def as_row(status: Status, fared: Sequence[health.Row]) -> dict[str, object]:
     digest = status.digest
+    own = [r for r in fared if (r.newsletter, r.digest) == (status.newsletter, digest.number)]
     return {
         "newsletter": status.newsletter,
         "number": digest.number,
@@ -377,6 +393,7 @@ def as_row(status: Status) -> dict[str, object]:
         "state": digest.state,
         "articles": status.articles,
         **status.mails,
+        **health.totals(own),
         "approved_by": digest.approved_by,
         "approved_at": digest.approved_at,
         "send_at": digest.send_at,

@@ -25,14 +25,14 @@ async def command(newsletter: str | None, number: int | None, as_json: bool) -> 
         thrown_away = await disposable.lately(house.conn)
     if as_json:
         told = {
-            "digests": [vars(row) for row in rows],
+            "digests": [row.described() for row in rows],
             "alarms": [vars(each) for each in alarms],
             "floods": [vars(each) for each in flooded],
             "throw_away_addresses": thrown_away,
         }
         door.show_one(told, as_json=True)
         return
-    door.show(map(vars, rows), as_json=False)
+    door.show((row.described() for row in rows), as_json=False)
     for alarm in alarms:
         door.complain(f"ALARM: {alarm}")
     for flood in flooded:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mailer import newsletters, schedules
+from mailer import newsletters, schedules, subscriptions
 from mailer.cli import door
 from mailer.db import Connection
 from mailer.newsletters import CADENCES, Newsletter
@@ -205,5 +205,8 @@ async def as_row(conn: Connection, newsletter: Newsletter) -> dict[str, object]:
     return {
         **asdict(newsletter),
         "schedule": {cadence: s.cron or "as published" for cadence, s in due.items()},
+        "left_because": {
+            r.reason: r.count for r in await subscriptions.reasons(conn, newsletter.id)
+        },
         "due": {cadence: s.due_at for cadence, s in due.items()},
     }

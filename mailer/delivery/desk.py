@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from mailer import letters, troubles
+from mailer import invitations, letters, troubles
 from mailer.config import Settings
 from mailer.db import Connection
 from mailer.letters import Letter
@@ -34,4 +34,24 @@ async def trouble(
     return Written(letters.to_staff("trouble", settings, mail.language, troubles=found))
 
 
-WRITERS: Mapping[StaffKind, Writer] = {"trouble": trouble}
+def linked(kind: invitations.Purpose) -> Writer:
+    """A letter with a link to set a password behind, as long as that holds."""
+
+    async def write(
+        conn: Connection, settings: Settings, mail: ToStaff, subject: Subject
+    ) -> Written | None:
+        link = await invitations.holding(conn, mail.staff, kind)
+        if link is None:
+            return None
+        hours = invitations.HOURS[kind]
+        letter = letters.to_staff(kind, settings, mail.language, hours=hours)
+        return Written(letter, {"desk": link.token(subject)})
+
+    return write
+
+
+WRITERS: Mapping[StaffKind, Writer] = {
+    "trouble": trouble,
+    "invitation": linked("invitation"),
+    "password": linked("password"),
+}

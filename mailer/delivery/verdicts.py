@@ -19,6 +19,8 @@ PATIENCE = {
     "renew": timedelta(hours=48),
     "digest": timedelta(hours=48),
     "trouble": timedelta(hours=48),
+    "invitation": timedelta(hours=48),
+    "password": timedelta(hours=2),
 }
 
 SLOWER = "4.7."

@@ -41,6 +41,7 @@ class Entry:
     notice: str | None
     channel: str | None
     restricted: bool | None
+    pause: consent.Pause | None
     evidence: Mapping[str, str]
     leaf: int | None
     commitment: str
@@ -187,6 +188,7 @@ def entry(content: Mapping[str, Any], event: Event) -> Entry:
         (content["notice"] or {}).get("id"),
         content["evidence"].get("channel"),
         content["evidence"].get("to", {}).get("restricted"),
+        consent.pause(content),
         {name: plainly(value) for name, value in content["evidence"].items()},
         event.leaf,
         event.commitment.hex(),

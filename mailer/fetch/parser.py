@@ -9,7 +9,7 @@ import html
 import io
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
 
@@ -29,7 +29,7 @@ from mailer.articles.cleaning import (
 )
 from mailer.articles.draft import MOST_ATTACHMENTS, MOST_TITLE
 from mailer.feeds import Document
-from mailer.fetch import jsonfeed
+from mailer.fetch import jsonfeed, pace
 from mailer.fetch.items import (
     Source,
     Unreadable,
@@ -82,6 +82,7 @@ def end_caption(parser: Any) -> None:
 # What is said of a picture is no summary of the item: feedparser would let it take its place.
 Mixin._start_media_description = begin_caption
 Mixin._end_media_description = end_caption
+pace.teach(Mixin)
 
 
 def read(body: bytes, source: Source) -> Document:
@@ -111,7 +112,9 @@ def read(body: bytes, source: Source) -> Document:
         title=title(parsed.feed, exact=exact) or None,
         language=own,
         drafts=tuple(draft(entry, source, own, exact=exact) for entry in parsed.entries),
-        ttl=minutes(parsed.feed.get("ttl")),
+        ttl=pace.pause(parsed.feed),
+        skip_hours=pace.hours(parsed.feed),
+        skip_days=pace.days(parsed.feed),
     )
 
 
@@ -144,13 +147,6 @@ def is_utf8(body: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def minutes(text: str | None) -> timedelta | None:
-    try:
-        return timedelta(minutes=min(int(text or ""), 10_000))
-    except ValueError:
-        return None
 
 
 # an entry of feedparser's

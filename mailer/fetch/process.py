@@ -110,6 +110,8 @@ def document(answer: dict[str, Any]) -> Document:
         language=given["language"],
         drafts=tuple(draft(item) for item in given["drafts"]),
         ttl=None if ttl is None else timedelta(seconds=ttl),
+        skip_hours=tuple(given["skip_hours"]),
+        skip_days=tuple(given["skip_days"]),
     )
 
 

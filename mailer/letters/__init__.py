@@ -31,6 +31,7 @@ PATHS: Mapping[Purpose, str] = {
     "manage": "me",
     "address": "address",
     "renew": "renew",
+    "desk": "staff/come",
 }
 MOST_SUBJECT = 140
 MOST_HOST = 100

@@ -86,6 +86,8 @@ def every(settings: Settings, language: str) -> Iterator[Letter]:
     yield letters.already(settings, about, language)
     yield letters.address(settings, about, language)
     yield letters.renew(settings, about, notice(language), language, AT)
+    for kind in ("invitation", "password"):
+        yield letters.to_staff(kind, settings, language, hours=2)
     yield letters.to_staff("trouble", settings, language, troubles=list(wrong(about)))
     items = full(language)
     for shown in (items, items[:1]):

@@ -238,6 +238,12 @@ async def object_(conn: Connection, worker: UUID, sentence: str | None) -> None:
         await conn.execute(SQL.object, worker, sentence)
 
 
+async def lag(conn: Connection) -> float:
+    """How many seconds the oldest event has waited that is not sealed; more than a few is wrong."""
+    waited: float = await conn.fetchval(SQL.lag)
+    return waited
+
+
 async def objection(conn: Connection) -> str | None:
     """Why nothing is sealed at present, if so."""
     found: str | None = await conn.fetchval(SQL.objection)

@@ -254,6 +254,7 @@ def environment(language: str) -> Environment:
     made.filters["date"] = lambda at, zone=None: date(at, locale, zone)
     made.filters["datetime"] = lambda at, zone=None: date_and_time(at, locale, zone)
     made.filters["size"] = lambda count: size(count, locale)
+    made.filters["number"] = lambda count: format_decimal(count, locale=babel(locale))
     made.filters["own_name"] = own_name
     made.filters["label"] = lambda said: label(said, language)
     made.filters["alone"] = lambda said: alone(said, language)

@@ -4,8 +4,10 @@
     admit     request → asked, or nothing (worker)
     confirm   pending → confirmed         (the button behind the mailed link)
     renew     confirmed, under newer words
+    pause     confirmed, hearing nothing until a day
     refuse    pending → forgotten         ("this was not me")
     leave     pending, confirmed → left   (one click; never expires)
+    ask_back  left → pending              (asked anew, to be confirmed anew)
     lapse     pending → forgotten         (nobody answered in time)
               confirmed → left
 
@@ -15,9 +17,10 @@ writes its consent event in the same transaction, and `replay` reads the states 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any, Literal, TypeAlias
 
-from mailer import consent, db, outbox, subscribers, suppressions, tokens, vault
+from mailer import consent, db, notices, outbox, subscribers, suppressions, tokens, vault
 from mailer.address import Address
 from mailer.consent import SUBJECT, SYSTEM, Actor
 from mailer.db import Connection
@@ -36,7 +39,16 @@ from mailer.subscriptions.asking import (
     standing,
     vouch,
 )
-from mailer.subscriptions.listing import LISTED, Count, Listed, Wanted, counts, listing
+from mailer.subscriptions.listing import (
+    LISTED,
+    Count,
+    Listed,
+    Reason,
+    Wanted,
+    counts,
+    listing,
+    reasons,
+)
 from mailer.subscriptions.requests import (
     Request,
     Wish,
@@ -48,11 +60,13 @@ from mailer.subscriptions.requests import (
     waiting_longest,
 )
 from mailer.subscriptions.rows import (
+    WHYS,
     Channel,
     Found,
     State,
     Subscription,
     Testimony,
+    Why,
     bound_to,
     of_subscriber,
     open_subscription,
@@ -66,23 +80,28 @@ __all__ = [
     "LISTED",
     "MAILED_MOST",
     "MAIL_AGAIN",
+    "PAUSE_DAYS",
     "UNANSWERED_MOST",
+    "WHYS",
     "Channel",
     "Choice",
     "Count",
     "Found",
     "Listed",
     "Own",
+    "Reason",
     "Request",
     "State",
     "Subscription",
     "Testimony",
     "Wanted",
+    "Why",
     "Wish",
     "admit",
     "admit_slow",
     "ask",
     "ask_again",
+    "ask_back",
     "bound_to",
     "change",
     "confirm",
@@ -101,6 +120,8 @@ __all__ = [
     "open_request",
     "open_subscription",
     "own",
+    "pause",
+    "reasons",
     "record",
     "refuse",
     "renew",
@@ -108,6 +129,7 @@ __all__ = [
     "restore",
     "standing",
     "take",
+    "tell_why",
     "vouch",
     "waiting",
     "waiting_longest",
@@ -115,6 +137,9 @@ __all__ = [
 ]
 
 SQL = db.statements("subscriptions")
+
+PAUSE_DAYS = 366
+"""Whoever wants to hear nothing for longer leaves."""
 
 # links
 
@@ -185,16 +210,29 @@ async def renew(
 async def ask_again(conn: Connection, keys: Vault, text: str, confirm_hours: int) -> None:
     """The holder of an expired link wants a new one; the usual caps hold."""
     found = await take(conn, keys, text, "confirm")
-    if found is None or found.subscription.state == "confirmed":
+    if found is not None and found.subscription.state != "confirmed":
+        await ask_anew(conn, keys, found, found.notice, "expired link", confirm_hours)
+
+
+async def ask_back(conn: Connection, keys: Vault, text: str, confirm_hours: int) -> None:
+    """Whoever left thinks better of it. The old consent is over, so they are asked to confirm
+    anew, under the words of today; the usual caps hold."""
+    found = await take(conn, keys, text, "leave")
+    if found is None or found.subscription.state != "left":
         return
-    subscription = found.subscription
-    choice = Choice(
-        found.newsletter,
-        found.notice,
-        subscription.language,
-        subscription.cadence,
-        {"channel": "expired link"},
-    )
+    newest = await notices.current(conn, found.newsletter.id, found.notice.language)
+    await ask_anew(conn, keys, found, newest or found.notice, "undo", confirm_hours)
+
+
+async def ask_anew(
+    conn: Connection, keys: Vault, found: Found, notice: Notice, channel: str, confirm_hours: int
+) -> None:
+    """As things stood, but for the words. Not whoever wished never to be written to."""
+    if await suppressions.reason(conn, keys, found.subscriber.reach(keys)) is not None:
+        return
+    held = found.subscription
+    evidence = {"channel": channel}
+    choice = Choice(found.newsletter, notice, held.language, held.cadence, evidence)
     await ask(conn, keys, found.subscriber, choice, confirm_hours)
 
 
@@ -246,6 +284,14 @@ async def leave(conn: Connection, keys: Vault, text: str, channel: Channel) -> F
     found = await take(conn, keys, text, "leave")
     if found is not None:
         await withdraw(conn, found, channel, SUBJECT)
+    return found
+
+
+async def tell_why(conn: Connection, keys: Vault, text: str, why: str) -> Found | None:
+    """Count why (one of WHYS) somebody left, once; nothing says afterwards who it was."""
+    found = await take(conn, keys, text, "leave")
+    if found is not None:
+        await conn.execute(SQL.tell_why, found.subscription.id, why)
     return found
 
 
@@ -340,6 +386,29 @@ async def change(conn: Connection, found: Found, language: str, cadence: str) ->
         "consent.updated",
         {"from": before, "to": {"language": language, "cadence": cadence}},
     )
+
+
+async def pause(conn: Connection, found: Found, until: date | None) -> None:
+    """Nothing of what `find` found comes until that day begins; None: it comes again from now on.
+
+    Digests that go meanwhile pass by: none comes later. Raises Invalid for a day that is over, or
+    too far away.
+    """
+    before = found.subscription.paused_until
+    if until is None:
+        await conn.execute(SQL.go_on, found.subscription.id)
+        after = None
+    else:
+        after = await conn.fetchval(SQL.pause, found.subscription.id, until, PAUSE_DAYS)
+        if after is None:
+            raise Invalid("Choose a day to come, within a year.", field="until")
+    if before != after:
+        said = {"from": paused(before), "to": paused(after), "channel": "page"}
+        await record(conn, found, "consent.updated", said)
+
+
+def paused(until: datetime | None) -> Mapping[str, str | None]:
+    return {"paused_until": consent.timestamp(until) if until else None}
 
 
 async def leave_all(conn: Connection, own_: Own, channel: Channel, actor: Actor) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from mailer import db, subscribers
 from mailer.db import Connection
-from mailer.subscriptions.rows import State
+from mailer.subscriptions.rows import State, Why
 from mailer.vault import Vault
 
 SQL = db.statements("subscriptions")
@@ -25,6 +25,19 @@ class Count:
 
 async def counts(conn: Connection) -> list[Count]:
     return await db.fetch(conn, Count, SQL.counts)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """How many told that they left for it."""
+
+    reason: Why
+    count: int
+
+
+async def reasons(conn: Connection, newsletter: int) -> list[Reason]:
+    """Of those who told, the most frequent first."""
+    return await db.fetch(conn, Reason, SQL.reasons, newsletter)
 
 
 # listing

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 from uuid import UUID
 
 from mailer import consent, db, newsletters, notices, subscribers, vault
@@ -19,12 +19,17 @@ SQL = db.statements("subscriptions")
 
 State: TypeAlias = Literal["pending", "confirmed", "left"]
 Channel: TypeAlias = Literal["one-click", "page", "complaint", "staff", "bounce", "journal"]
+Why: TypeAlias = Literal["often", "irrelevant", "unasked", "unsafe", "other"]
+WHYS: tuple[Why, ...] = get_args(Why)
 Testimony: TypeAlias = Literal["confirmation.sent", "confirmation.accepted", "confirmation.failed"]
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """One person's place in one newsletter; `asked_at` binds the links of the present asking."""
+    """One person's place in one newsletter; `asked_at` binds the links of the present asking.
+
+    `told_why`: they said why they left. `paused_until`: only while it is to come.
+    """
 
     id: int
     subscriber: UUID
@@ -41,6 +46,7 @@ class Subscription:
     expired: bool
     confirmed_at: datetime | None
     left_at: datetime | None
+    told_why: bool
     paused_until: datetime | None
 
     def token(self, subject: Subject, purpose: Purpose) -> Token:

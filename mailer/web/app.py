@@ -34,8 +34,9 @@ from mailer.web import (
 from mailer.web.intake import INTAKE, Intake
 from mailer.web.known import KNOWN, Known
 from mailer.web.patience import Patient
-from mailer.web.staff import account, entrance, factor, home
+from mailer.web.staff import account, accounts, entrance, factor, home
 from mailer.web.staff import acts as staff_acts
+from mailer.web.staff import links as links_of_staff
 
 LOG = logging.getLogger(__name__)
 ACCESS = logging.getLogger("mailer.web.access")
@@ -52,6 +53,7 @@ ROUTES = [
     web.options("/subscribe", public.preflight),
     web.get("/check-inbox", public.check_inbox),
     web.get("/notice/{id:[0-9a-f]{32}}", public.notice),
+    web.get("/notices/{slug}", public.notice_versions),
     web.get("/confirm/{token}", links.confirm_page),
     web.post("/confirm/{token}", links.confirm),
     web.post("/confirm/{token}/again", links.ask_again),
@@ -61,6 +63,8 @@ ROUTES = [
     web.post("/renew/{token}", links.renew),
     web.get("/u/{token}", links.leave_page),
     web.post("/u/{token}", links.leave),
+    web.post("/u/{token}/again", links.ask_back),
+    web.post("/u/{token}/reason", links.tell_why),
     web.get("/me/{token}", manage.show),
     web.post("/me/{token}", manage.act),
     web.get("/me/{token}/record", record.show),
@@ -99,6 +103,8 @@ ROUTES = [
     web.get("/metrics", metrics.show),
 ]
 
+STAFF_ID = "{id:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}}"
+
 # Below /staff there is nothing but these lines; each says who may (`web.desk`).
 STAFF = [
     # coming in and going out
@@ -106,6 +112,10 @@ STAFF = [
     desk.anybody("POST", "/staff/sign-in", entrance.sign_in),
     desk.half("GET", "/staff/code", entrance.code_page),
     desk.half("POST", "/staff/code", entrance.code),
+    desk.anybody("GET", "/staff/forgotten", links_of_staff.forgotten_page),
+    desk.anybody("POST", "/staff/forgotten", links_of_staff.forgotten),
+    desk.anybody("GET", "/staff/come/{token}", links_of_staff.come_page),
+    desk.anybody("POST", "/staff/come/{token}", links_of_staff.come),
     desk.get("/staff/again", entrance.again_page, *desk.EVERYONE, bare=True),
     desk.post("/staff/again", entrance.again, *desk.EVERYONE, bare=True),
     desk.post("/staff/sign-out", entrance.sign_out, *desk.EVERYONE, bare=True),
@@ -115,6 +125,14 @@ STAFF = [
     # home
     desk.get("/staff", home.show, *desk.EVERYONE),
     desk.post("/staff/language", account.speak, *desk.EVERYONE, bare=True),
+    # accounts
+    desk.get("/staff/account", account.show, *desk.EVERYONE),
+    desk.post("/staff/account/password", account.change_password, *desk.EVERYONE),
+    desk.post("/staff/account/sessions", account.end_sessions, *desk.EVERYONE),
+    desk.get("/staff/accounts", accounts.listing, "owner", fresh=True),
+    desk.post("/staff/accounts", accounts.invite, "owner", fresh=True),
+    desk.get(f"/staff/accounts/{STAFF_ID}", accounts.show, "owner", fresh=True),
+    desk.post(f"/staff/accounts/{STAFF_ID}", accounts.act, "owner", fresh=True),
     # who did what
     desk.get("/staff/acts", staff_acts.listing, "owner", "privacy"),
 ]

@@ -120,4 +120,6 @@ def public(edition: Edition, above: str) -> str:
     text = IMAGE.sub("", OWN_LINK.sub("", edition.html))
     for slot in tokens.SLOTS.values():
         text = text.replace(slot, "")
-    return BODY.sub(lambda body: body[0] + above, text, count=1)
+    before, end, after = text.rpartition("</body>")
+    whole = BODY.sub(lambda body: f"{body[0]}{above}<main>", before, count=1)
+    return f"{whole}</main>{end}{after}"

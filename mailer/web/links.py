@@ -28,7 +28,14 @@ def token(request: web.Request) -> str:
     return request.match_info["token"]
 
 
-def about(request: web.Request, found: Found | None, template: str) -> web.Response:
+def about(
+    request: web.Request,
+    found: Found | None,
+    template: str,
+    *,
+    told: str | None = None,
+    here: str = "",
+) -> web.Response:
     """A page about a subscription, in its language; for an unknown link one of the same shape."""
     if found is None:
         return page.answer(request, "public/unknown.html", status=404)
@@ -41,7 +48,16 @@ def about(request: web.Request, found: Found | None, template: str) -> web.Respo
         newsletter=found.newsletter,
         notice=found.notice,
         manage=found.subscriber.manage_token(request.app[page.VAULT]),
+        leave=found.subscription.token(found.subject, "leave"),
+        whys=subscriptions.WHYS,
+        told=told,
+        here=here,
     )
+
+
+def spoken(request: web.Request, found: Found | None) -> str:
+    """The language of a page about it."""
+    return page.language(request, found.subscription.language if found else None)
 
 
 # /confirm/TOKEN
@@ -61,8 +77,9 @@ def standing(found: Found | None) -> str:
 
 async def confirm(request: web.Request) -> web.Response:
     keys = request.app[page.VAULT]
-    evidence = {"page": CONFIRM_VERSION, "language": page.language(request)}
     async with request.app[page.POOL].acquire() as conn, conn.transaction():
+        shown = await subscriptions.look(conn, keys, token(request), "confirm")
+        evidence = {"page": CONFIRM_VERSION, "language": spoken(request, shown)}
         outcome, found = await subscriptions.confirm(conn, keys, token(request), evidence)
     if outcome != "confirmed" or found is None:
         return about(request, found, outcome)
@@ -72,12 +89,11 @@ async def confirm(request: web.Request) -> web.Response:
 
 async def ask_again(request: web.Request) -> web.Response:
     """POST /confirm/TOKEN/again: a new mail instead of an expired link."""
-    app = request.app
+    app, keys = request.app, request.app[page.VAULT]
     async with app[page.POOL].acquire() as conn, conn.transaction():
-        await subscriptions.ask_again(
-            conn, app[page.VAULT], token(request), app[page.SETTINGS].confirm_hours
-        )
-    return page.see_other(request, "/check-inbox", lang=page.language(request))
+        found = await subscriptions.look(conn, keys, token(request), "confirm")
+        await subscriptions.ask_again(conn, keys, token(request), app[page.SETTINGS].confirm_hours)
+    return page.see_other(request, "/check-inbox", lang=spoken(request, found))
 
 
 # /refuse/TOKEN
@@ -90,13 +106,15 @@ async def refuse_page(request: web.Request) -> web.Response:
 async def refuse(request: web.Request) -> web.Response:
     sent = await sent_with(request)
     never_again = forms.one(sent, "never_again") == "yes"
+    keys = request.app[page.VAULT]
     async with request.app[page.POOL].acquire() as conn, conn.transaction():
-        known = await subscriptions.refuse(
-            conn, request.app[page.VAULT], token(request), never_again=never_again
-        )
+        found = await subscriptions.look(conn, keys, token(request), "refuse")
+        known = await subscriptions.refuse(conn, keys, token(request), never_again=never_again)
     if not known:
         return about(request, None, "refuse")
-    return page.answer(request, "public/refused.html", never_again=never_again)
+    return page.answer(
+        request, "public/refused.html", speak=spoken(request, found), never_again=never_again
+    )
 
 
 async def sent_with(request: web.Request) -> forms.Fields:
@@ -119,9 +137,10 @@ async def renew(request: web.Request) -> web.Response:
     """POST /renew/TOKEN"""
     keys = request.app[page.VAULT]
     shown = forms.one(await sent_with(request), "notice")
-    evidence = {"page": RENEW_VERSION, "channel": "page", "language": page.language(request)}
     async with request.app[page.POOL].acquire() as conn, conn.transaction():
-        before = await renewals.renew(conn, keys, token(request), shown, evidence)
+        found = await subscriptions.look(conn, keys, token(request), "renew")
+        said = {"page": RENEW_VERSION, "channel": "page", "language": spoken(request, found)}
+        before = await renewals.renew(conn, keys, token(request), shown, said)
     stale = before.notice is not None and before.notice.id != shown
     return await about_renewal(request, stale=stale)
 
@@ -145,9 +164,7 @@ async def about_renewal(request: web.Request, *, stale: bool) -> web.Response:
         newsletter=found.newsletter,
         notice=notice,
         changes=notices.difference(found.notice, notice) if is_same_language(question) else [],
-        until=render.date(
-            asked.answer_by, page.language(request, found.subscription.language), zone
-        ),
+        until=render.date(asked.answer_by, spoken(request, found), zone),
         stale=stale,
     )
 
@@ -163,26 +180,48 @@ def is_same_language(question: Question) -> bool:
 
 
 async def leave_page(request: web.Request) -> web.Response:
-    found = await found_by(request, "leave")
-    left = found is not None and found.subscription.state == "left"
-    return about_leaving(request, found, "left" if left else "leave")
+    return about_leaving(request, await found_by(request, "leave"))
 
 
 async def leave(request: web.Request) -> web.Response:
     """From the mail program's own button (RFC 8058) or from our page: at once, no questions."""
     one_click = is_one_click(await sent_with(request))
     async with request.app[page.POOL].acquire() as conn, conn.transaction():
-        found = await subscriptions.leave(
+        await subscriptions.leave(
             conn, request.app[page.VAULT], token(request), "one-click" if one_click else "page"
         )
     if one_click:
         return web.Response(text="OK\n")
-    return about_leaving(request, found, "left")
+    return about_leaving(request, await found_by(request, "leave"))
 
 
-def about_leaving(request: web.Request, found: Found | None, template: str) -> web.Response:
+async def ask_back(request: web.Request) -> web.Response:
+    """POST /u/TOKEN/again: it was a mistake; a mail asks to confirm anew, like any form."""
+    app = request.app
+    async with app[page.POOL].acquire() as conn, conn.transaction():
+        await subscriptions.ask_back(
+            conn, app[page.VAULT], token(request), app[page.SETTINGS].confirm_hours
+        )
+    return page.see_other(request, "/check-inbox", lang=page.language(request))
+
+
+async def tell_why(request: web.Request) -> web.Response:
+    """POST /u/TOKEN/reason: to be counted. Without one, the page once more."""
+    why = forms.one(await sent_with(request), "why")
+    if why not in subscriptions.WHYS:
+        return about_leaving(request, await found_by(request, "leave"))
+    async with request.app[page.POOL].acquire() as conn, conn.transaction():
+        found = await subscriptions.tell_why(conn, request.app[page.VAULT], token(request), why)
+    return about_leaving(request, found, told=why)
+
+
+def about_leaving(
+    request: web.Request, found: Found | None, told: str | None = None
+) -> web.Response:
     """Unknown links answer 200 as well: for who wants to leave, having nothing to leave is fine."""
-    answer = about(request, found, template)
+    left = found is not None and found.subscription.state == "left"
+    here = f"{page.root(request)}/u/{token(request)}"
+    answer = about(request, found, "left" if left else "leave", told=told, here=here)
     answer.set_status(200)
     return answer
 

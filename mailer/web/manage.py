@@ -1,5 +1,7 @@
 """A person's own page: what they are subscribed to, how to change or end it."""
 
+from datetime import date
+
 from aiohttp import web
 
 from mailer import address, newsletters, render, subscriptions
@@ -15,10 +17,11 @@ from mailer.web.forms import Fields
 
 async def show(request: web.Request) -> web.Response:
     """GET /me/TOKEN"""
-    return await render_own(request, None)
+    return await render_own(request, None, {})
 
 
-async def render_own(request: web.Request, fault: Refusal | None) -> web.Response:
+async def render_own(request: web.Request, fault: Refusal | None, sent: Fields) -> web.Response:
+    """`fault`: what was wrong with what was sent; the page leads to the field it speaks of."""
     async with request.app[page.POOL].acquire() as conn:
         own = await subscriptions.manage(conn, request.app[page.VAULT], token(request))
         everything = await newsletters.all_(conn)
@@ -36,6 +39,8 @@ async def render_own(request: web.Request, fault: Refusal | None) -> web.Respons
         held=own.subscriptions,
         others=others(own, everything),
         fault=render.refusal(fault, spoken) if fault else None,
+        faulty=(fault.field, forms.one(sent, "newsletter")) if fault else None,
+        given=forms.one(sent, "until"),
         done=request.query.get("done", ""),
     )
 
@@ -86,11 +91,8 @@ async def act(request: web.Request) -> web.Response:
     if own is None:
         return unknown(request)
     if fault is not None:
-        return await render_own(request, fault)
-    query = {"done": forms.one(sent, "action")}
-    if "lang" in request.query:
-        query["lang"] = request.query["lang"]
-    return page.see_other(request, f"/me/{token(request)}", **query)
+        return await render_own(request, fault, sent)
+    return page.see_other(request, f"/me/{token(request)}", done=forms.one(sent, "action"))
 
 
 async def do(conn: Connection, keys: Vault, own: Own, sent: Fields) -> Refusal | None:
@@ -108,6 +110,11 @@ async def do(conn: Connection, keys: Vault, own: Own, sent: Fields) -> Refusal |
             found = await chosen(conn, own, sent)
             language, cadence = forms.one(sent, "lang"), forms.one(sent, "cadence")
             await subscriptions.change(conn, found, language, cadence)
+        elif action == "pause":
+            until = day(forms.one(sent, "until"))
+            await subscriptions.pause(conn, await chosen(conn, own, sent), until)
+        elif action == "go-on":
+            await subscriptions.pause(conn, await chosen(conn, own, sent), None)
         else:
             return Invalid("Press one of the buttons of the page.")
     except (Invalid, Unknown) as error:
@@ -121,3 +128,11 @@ async def chosen(conn: Connection, own: Own, sent: Fields) -> Found:
     if found is None:
         raise Unknown("You are not subscribed to this newsletter.")
     return found
+
+
+def day(text: str) -> date:
+    """As browsers send it (HTML, a valid date string). Raises Invalid."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Invalid("Give the day as 2027-01-31.", field="until") from None

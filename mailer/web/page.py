@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import asyncpg
 from aiohttp import web
@@ -36,7 +36,7 @@ VAULT = web.AppKey("vault", Vault)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; frame-src {frames}; "
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-src {frames}; "
     "form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
 )
 HEADERS = {
@@ -118,11 +118,21 @@ def answer(
     headers: Mapping[str, str] | None = None,
     **values: object,
 ) -> web.Response:
-    """A page in the language the reader asked for, else `speak`, else the browser's."""
+    """A page in the language the reader asked for, else `speak`, else the browser's.
+
+    For its links, `keep`: the language asked for; `here`: where GET finds it in another language.
+    """
     chosen = language(request, speak)
-    text = render.page(
-        template, chosen, root=root(request), static=static, languages=offered(request), **values
-    )
+    values = {
+        "root": root(request),
+        "static": static,
+        "icon": icon(),
+        "languages": offered(request),
+        "keep": f"?lang={chosen}" if "lang" in request.query else "",
+        "here": "",
+        **values,
+    }
+    text = render.page(template, chosen, **values)
     spoken = {"Content-Language": chosen, "Vary": "Accept, Accept-Language"}
     return web.Response(
         text=text, status=status, content_type="text/html", headers={**spoken, **(headers or {})}
@@ -130,7 +140,9 @@ def answer(
 
 
 def see_other(request: web.Request, path: str, **query: str) -> web.Response:
-    """Go on there with GET."""
+    """Go on there with GET, in the language that was asked for here."""
+    if "lang" in request.query:
+        query = {"lang": language(request), **query}
     where = root(request) + path + (f"?{urlencode(query)}" if query else "")
     return web.Response(status=303, headers={"Location": where})
 
@@ -301,6 +313,12 @@ def address(name: str, body: bytes) -> str:
 
 def static(name: str) -> str:
     return files()[name].path
+
+
+@cache
+def icon() -> str:
+    """In the page itself: a picture of a few strokes is not worth a request."""
+    return f"data:{TYPES['.svg']},{quote(files()['icon.svg'].body)}"
 
 
 async def file(request: web.Request) -> web.Response:

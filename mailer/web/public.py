@@ -1,5 +1,6 @@
 """For visitors: the form, what it sends, the words they agree to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from aiohttp import web
@@ -8,7 +9,7 @@ from mailer import lookalikes, newsletters, notices, puzzles, render
 from mailer.db import Connection
 from mailer.errors import Conflict, Invalid, Refusal, TooMany, Unknown
 from mailer.newsletters import Newsletter
-from mailer.notices import Notice
+from mailer.notices import Change, Notice
 from mailer.subscriptions import requests
 from mailer.subscriptions.requests import Left
 from mailer.web import forms, guard, page
@@ -38,6 +39,23 @@ class Form:
     stamp: str
     puzzle: str | None
     version: str = FORM_VERSION
+
+
+@dataclass(frozen=True)
+class Version:
+    """A notice, and what changed with it; None: it is the first."""
+
+    notice: Notice
+    changes: Sequence[Change] | None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two versions, and what they differ in."""
+
+    old: Notice
+    new: Notice
+    changes: Sequence[Change]
 
 
 async def home(request: web.Request) -> web.Response:
@@ -235,8 +253,45 @@ async def notice(request: web.Request) -> web.Response:
     try:
         async with request.app[page.POOL].acquire() as conn:
             shown = await notices.find(conn, request.match_info["id"])
+            about = [n for n in await newsletters.all_(conn) if is_about(shown, n)]
     except Unknown:  # its own sentence speaks of a form
         raise Unknown("There is no notice with this number.") from None
     return page.answer(
-        request, "public/notice.html", speak=shown.language, headers=page.PUBLIC, notice=shown
+        request,
+        "public/notice.html",
+        speak=shown.language,
+        headers=page.PUBLIC,
+        notice=shown,
+        about=about,
+    )
+
+
+def is_about(shown: Notice, newsletter: Newsletter) -> bool:
+    return shown.covers(newsletter.id) and shown.language in newsletter.languages
+
+
+async def notice_versions(request: web.Request) -> web.Response:
+    """GET /notices/SLUG?lang=xx&old=ID&new=ID: every version, and what two of them differ in.
+
+    Unless two are named, each is shown beside the one before it.
+    """
+    async with request.app[page.POOL].acquire() as conn:
+        newsletter = await newsletters.find(conn, request.match_info["slug"])
+        spoken = newsletter.offered(page.language(request, newsletter.fallback))
+        found = await notices.versions(conn, newsletter.id, spoken)
+        current = await notices.current(conn, newsletter.id, spoken)
+    by_id = {version.id: version for version in found}
+    old, new = (by_id.get(request.query.get(name, "")) for name in ("old", "new"))
+    return page.answer(
+        request,
+        "public/notices.html",
+        speak=newsletter.fallback,
+        headers=page.PUBLIC,
+        newsletter=newsletter,
+        current=current.id if current else None,
+        versions=[
+            Version(n, notices.difference(before, n) if before else None)
+            for n, before in zip(found, [*found[1:], None], strict=False)
+        ],
+        compared=Compared(old, new, notices.difference(old, new)) if old and new else None,
     )

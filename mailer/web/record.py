@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from mailer import newsletters, receipts, render, subscriptions
-from mailer.consent import SUBJECT, Event
+from mailer.consent import SUBJECT, Event, Pause, pause
 from mailer.db import Connection
 from mailer.notices import Notice
 from mailer.receipts import Record
@@ -38,7 +38,7 @@ FACTS = (
 class Entry:
     """One consent event as the page tells it; `facts`: evidence by name.
 
-    `restricted`: what the use of the data became, if that changed.
+    `restricted`: what the use of the data became, if that changed; `pause`: likewise.
     """
 
     number: int
@@ -48,6 +48,7 @@ class Entry:
     newsletter: str | None
     channel: str | None
     restricted: bool | None
+    pause: Pause | None
     notice: Notice | None
     facts: Mapping[str, str]
     commitment: str
@@ -101,6 +102,7 @@ def entry(record: Record, event: Event) -> Entry:
         content["newsletter"],
         evidence.get("channel"),
         evidence.get("to", {}).get("restricted"),
+        pause(content),
         record.notices[content["notice"]["id"]] if content["notice"] else None,
         {name: str(told[name]) for name in FACTS if told.get(name)},
         event.commitment.hex(),

@@ -65,8 +65,7 @@ def about(
 
 
 def back(request: web.Request, done: str) -> web.Response:
-    query = {"lang": request.query["lang"]} if "lang" in request.query else {}
-    return page.see_other(request, f"/me/{token(request)}", done=done, **query)
+    return page.see_other(request, f"/me/{token(request)}", done=done)
 
 
 # /me/TOKEN/address
@@ -154,11 +153,14 @@ async def moved(
 
 
 async def refuse(request: web.Request) -> web.Response:
+    keys = request.app[page.VAULT]
     async with request.app[page.POOL].acquire() as conn, conn.transaction():
-        known = await rectification.refuse(conn, request.app[page.VAULT], token(request))
+        asked = await rectification.look(conn, keys, token(request))
+        known = await rectification.refuse(conn, keys, token(request))
     if not known:
         return unknown(request)
-    return page.answer(request, "public/refused.html", never_again=False)
+    speak = asked.change.language if asked else None
+    return page.answer(request, "public/refused.html", speak=speak, never_again=False)
 
 
 # /me/TOKEN/restrict

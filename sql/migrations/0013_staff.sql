@@ -43,7 +43,7 @@ create view account as
 create table staff_link (
     id         bigint generated always as identity primary key,
     staff      uuid not null references staff on delete cascade,
-    purpose    text not null check (purpose in ('invitation', 'reset')),
+    purpose    text not null check (purpose in ('invitation', 'password')),
     handle     integer not null,                  -- random; finds the row of a token, proves nothing
     created_at timestamptz not null default now(),
     expires_at timestamptz not null,
@@ -97,3 +97,7 @@ create table census (
     left_count integer not null,                  -- who left that day
     primary key (day, newsletter, language)
 );
+
+-- What became of a digest, at a glance.
+create index bounce_by_digest on bounce (digest) where digest is not null;
+create index subscription_gone on subscription (newsletter, left_at) where state = 'left';

@@ -122,12 +122,13 @@ def install(app: web.Application, table: Sequence[Entry]) -> None:
     app[answering.MAY] = lambda path, role, method="GET": any(
         role in e.roles for e in table if (e.method, e.path) == (method, path)
     )
-    app.add_routes([entry.route() for entry in table])
+    guarded = {route.handler for route in app.add_routes([entry.route() for entry in table])}
     undeclared = {
         route.resource.canonical
         for route in app.router.routes()
         if route.resource and route.resource.canonical.startswith(ROOT)
-    } - {entry.path for entry in table}
+        if route.handler not in guarded
+    }
     if undeclared:
         raise ValueError(f"{sorted(undeclared)} are not in the table of the staff's routes")
 
@@ -176,8 +177,8 @@ async def lacking(
         return page.see_other(request, FACTOR)
     minutes = FRESH_MINUTES if request.method in SAFE else SENT_MINUTES
     if entry.fresh and who.role in entry.roles and who.session.proven_minutes > minutes:
-        if request.method in SAFE:
-            await sessions.want(conn, who.session.id, request.path_qs)
+        here = request.path_qs if request.method in SAFE else answering.back(request)
+        await sessions.want(conn, who.session.id, here)
         return page.see_other(request, AGAIN)
     return None
 

@@ -66,6 +66,13 @@ async def matches(request: web.Request, kept: str | None, password: str) -> bool
         return await asyncio.to_thread(staff.matches, kept, password)
 
 
+async def hashed(request: web.Request, password: str) -> str:
+    """Raises Invalid."""
+    staff.check_password(password)
+    async with request.app[HASHING]:
+        return await asyncio.to_thread(staff.hash_password, password)
+
+
 async def begin(request: web.Request, account: Account) -> web.Response:
     """The password was right: in, or half way."""
     keys = request.app[page.VAULT]

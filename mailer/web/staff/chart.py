@@ -1,0 +1,78 @@
+"""A chart of readers by day, as numbers that a template draws: SVG without any script."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from mailer.census import Day
+
+WIDTH, HEIGHT = 760, 240
+LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 28
+TICKS = 4
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Who left on a day."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Everything in units of the picture; `points` as SVG's polyline takes them."""
+
+    confirmed: str
+    pending: str
+    gone: Sequence[Bar]
+    levels: Sequence[tuple[float, int]]
+    days: Sequence[tuple[float, str, datetime]]
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = WIDTH - RIGHT
+    floor: int = HEIGHT - BOTTOM
+
+
+def draw(counted: Sequence[Day]) -> Chart | None:
+    """None: there is nothing to draw a line between."""
+    if len(counted) < 2:
+        return None
+    first, last = counted[0].day, counted[-1].day
+    top = ceiling(max(max(day.confirmed, day.pending, day.gone) for day in counted))
+
+    def x(day: date) -> float:
+        share = (day - first).days / (last - first).days
+        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+
+    def y(count: int) -> float:
+        return round(HEIGHT - BOTTOM - count / top * (HEIGHT - TOP - BOTTOM), 1)
+
+    width = max(1.0, round((WIDTH - LEFT - RIGHT) / ((last - first).days + 1) * 0.6, 1))
+    middle = counted[len(counted) // 2].day
+    return Chart(
+        confirmed=" ".join(f"{x(day.day)},{y(day.confirmed)}" for day in counted),
+        pending=" ".join(f"{x(day.day)},{y(day.pending)}" for day in counted),
+        gone=[
+            Bar(round(x(d.day) - width / 2, 1), y(d.gone), width, HEIGHT - BOTTOM - y(d.gone))
+            for d in counted
+            if d.gone
+        ],
+        levels=[(y(top * n // TICKS), top * n // TICKS) for n in range(TICKS + 1)],
+        days=[
+            (x(day), anchor, datetime(day.year, day.month, day.day, tzinfo=UTC))
+            for day, anchor in ((first, "start"), (middle, "middle"), (last, "end"))
+            if anchor != "middle" or first < middle < last
+        ],
+    )
+
+
+def ceiling(most: int) -> int:
+    """The least of 4, 8, 20, 40, 80, 200 … that is not below: its quarters are whole numbers."""
+    size = 4
+    while size < most:
+        size = size * 5 // 2 if str(size)[0] == "8" else size * 2
+    return size
