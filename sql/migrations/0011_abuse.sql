@@ -2,14 +2,14 @@
 
 -- REQUESTS ---------------------------------------------------------------------------------------
 
--- Two queues. On the slow one wait those that nothing speaks for: few mails a minute come of it, of
--- all workers together. On both, first comes whose network has asked least.
+-- Two queues. On the slow one wait those that nothing speaks for: few are taken in a minute, by all
+-- workers together; first whose network has asked least.
 alter table request
     add column proven boolean not null default false,  -- by a puzzle
     add column slow   boolean not null default false,
     add column weight real not null default 0;    -- forms of its network in the present window
 drop index request_order;
-create index request_prompt on request (proven desc, weight, created_at) where not slow;
+create index request_prompt on request (created_at) where not slow;
 create index request_slow on request (weight, created_at) where slow;
 
 -- Solutions of puzzles, until they expire: each counts once.
