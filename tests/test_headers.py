@@ -20,7 +20,7 @@ from tests.site import Client
 from tests.world import ANNA, World
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
-KEPT = ("/", "/archive", "/embed.js", "/log/", "/notice/", "/static/", "/robots.txt")
+KEPT = ("/", "/archive", "/embed.js", "/log/", "/notice/", "/notices/", "/static/", "/robots.txt")
 """What others may keep for a while, and search engines may list: it is public, and about nobody."""
 
 FULL = {"/form": "/form?newsletter=weekly"}
