@@ -6,6 +6,7 @@
     waiting              a digest that was to go by itself does not
     storm, complaints,   alarms of `bounces.health`
     many-complaints
+    flood                more forms come for a newsletter than people send
 
 They are worked out from how things stand; kept is only since when each is there. Whoever is told
 gets one letter that names them all, at most once a day, and only if one of them is new since the
@@ -18,12 +19,13 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from mailer import db, digests, feeds, newsletters, outbox
+from mailer import db, digests, feeds, floods, newsletters, outbox
 from mailer.bounces import health
 from mailer.bounces.health import Alarm
 from mailer.db import Connection
 from mailer.digests import Digest
 from mailer.feeds import Standing
+from mailer.floods import Flood
 from mailer.newsletters import Newsletter
 from mailer.render import date_and_time, share, translate
 from mailer.staff import Role
@@ -33,7 +35,15 @@ SQL = db.statements("troubles")
 TOLD: Sequence[Role] = ("owner", "editor")
 
 Kind: TypeAlias = Literal[
-    "failing", "gone", "held", "silent", "waiting", "storm", "complaints", "many-complaints"
+    "failing",
+    "gone",
+    "held",
+    "silent",
+    "waiting",
+    "flood",
+    "storm",
+    "complaints",
+    "many-complaints",
 ]
 
 
@@ -90,6 +100,12 @@ class Trouble:
                     "Nobody is suppressed for it; say so once you know that it is true.",
                     language,
                 )
+            case "flood":
+                said = translate(
+                    "More forms come than people send. Visitors are served, and what proves "
+                    "nothing waits; it ends by itself.",
+                    language,
+                )
             case "complaints" | "many-complaints":
                 said = translate(
                     "{share} of its readers reported it as spam. Large providers want less than "
@@ -111,6 +127,7 @@ async def present(conn: Connection) -> list[Trouble]:
         found += of_feed(feed, of[feed.newsletter])
     found += [of_digest(digest, of[digest.newsletter]) for digest in await digests.stuck(conn)]
     found += [of_alarm(alarm, named[alarm.newsletter]) for alarm in await health.alarms(conn)]
+    found += [of_flood(f, of[f.id]) for f in await floods.on(conn) if f.id is not None]
     return found
 
 
@@ -147,6 +164,11 @@ def of_alarm(alarm: Alarm, newsletter: Newsletter) -> Trouble:
         share=alarm.share,
         provider=alarm.provider,
     )
+
+
+def of_flood(flood: Flood, newsletter: Newsletter) -> Trouble:
+    hint = ["mailer health", "docs/abuse.md"]
+    return Trouble("flood", str(flood.id), newsletter, hint, said=str(flood))
 
 
 async def tell(conn: Connection) -> int:

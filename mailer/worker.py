@@ -1,7 +1,7 @@
 """The worker: loops around one step each. Any number of workers share the work.
 
     admit        requests → subscriptions and confirmation mails, of domains that mail can reach
-    admit slow   likewise, one by one, those that nothing speaks for
+    admit slow   likewise those that nothing speaks for, a mail at a time
     floods       sees them begin and end
     bring over   imported people → subscriptions and confirmation mails, as fast as those go
     letters      mails to one person; on connections of their own, so digests never hold them up
@@ -73,7 +73,7 @@ from mailer.vault import Vault
 
 log = logging.getLogger(__name__)
 
-ADMIT_AT_ONCE = 50
+ADMIT_AT_ONCE = 100
 LETTER_CONNECTIONS = 2
 DATABASE_CONNECTIONS = 16
 """Three for each delivery while it goes on, one that listens, and one for each other step."""
@@ -276,14 +276,12 @@ class Worker:
 
     async def admit_slow(self) -> bool:
         async with self.pool.acquire() as conn:
-            waiting = await subscriptions.waiting_longest(conn, self.keys)
+            waiting = await subscriptions.waiting_longest(conn, self.keys, ADMIT_AT_ONCE)
         dead = await self.dead(waiting.values())
-        for id_ in waiting:
-            async with self.pool.acquire() as conn, conn.transaction():
-                await subscriptions.admit_slow(
-                    conn, self.keys, self.settings.confirm_hours, id_, dead
-                )
-        return False
+        async with self.pool.acquire() as conn, conn.transaction():
+            return bool(waiting) and await subscriptions.admit_slow(
+                conn, self.keys, self.settings.confirm_hours, waiting, dead
+            )
 
     async def dead(self, domains: Collection[str]) -> frozenset[str]:
         """Those that mail can't reach; in `mailer dev`, whose mails go nowhere, none."""

@@ -54,31 +54,41 @@ order by n;
 -- name: prompt_requests -> mailer.subscriptions.requests.Request
 select id, dek, payload, created_at, proven from request
 where not slow
-order by created_at
+order by proven desc, weight, created_at
 limit $1;
 
 -- name: take_requests -> mailer.subscriptions.requests.Request
 select id, dek, payload, created_at, proven from request
 where not slow and ($2::uuid[] is null or id = any ($2))
-order by created_at
+order by proven desc, weight, created_at
 limit $1
 for update skip locked;
 
--- name: slow_request -> mailer.subscriptions.requests.Request
--- Whose network has asked least; if it is time for one.
+-- name: slow_requests -> mailer.subscriptions.requests.Request
+-- If it is time for one.
 select id, dek, payload, created_at, proven from request
 where slow and not exists (select from pace where name = $1 and at > now())
 order by weight, created_at
-limit 1;
+limit $2;
 
 -- name: take_turn
 insert into pace (name, at) values ($1, now() + $2::interval)
 on conflict (name) do update set at = excluded.at where pace.at <= now()
 returning true;
 
+-- name: give_turn_back
+update pace set at = now() where name = $1;
+
 -- name: take_slow -> mailer.subscriptions.requests.Request
 delete from request where id = $1
 returning id, dek, payload, created_at, proven;
+
+-- name: asked_lately
+select p.lookup, n.slug
+from subscriber p
+join subscription s on s.subscriber = p.id
+join newsletter n on n.id = s.newsletter
+where p.lookup = any ($1::bytea[]) and s.mailed_at > now() - $2::interval;
 
 -- name: slow_down
 update request set slow = true where id = any ($1::uuid[]);

@@ -81,7 +81,7 @@ LADDER = (
         "web.forms",
         "web.page",
     ),
-    ("web.guard", "web.intake", "web.known"),
+    ("web.guard", "web.intake", "web.known", "web.patience"),
     ("web.desk", "web.door"),
     (
         "web.api",

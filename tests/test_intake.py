@@ -349,37 +349,57 @@ async def test_a_flood_over_one_newsletter_is_none_over_another(here: Here) -> N
 # the slow queue
 
 
-async def taken(here: Here) -> int:
-    """How many a worker takes of the slow ones now."""
-    waiting = await subscriptions.waiting_longest(here.conn, here.vault)
-    count = 0
-    for id_ in waiting:
-        async with here.conn.transaction():
-            count += await subscriptions.admit_slow(here.conn, here.vault, HOURS, id_, ())
-    return count
+async def turn(conn: Connection, vault: Vault, most: int = 50) -> bool:
+    """What a worker does with slow ones; whether it would go on."""
+    waiting = await subscriptions.waiting_longest(conn, vault, most)
+    async with conn.transaction():
+        return bool(waiting) and await subscriptions.admit_slow(conn, vault, HOURS, waiting, ())
 
 
-async def test_slow_ones_are_taken_one_at_a_time(here: Here) -> None:
+async def mails(conn: Connection) -> int:
+    counted: int = await conn.fetchval("select count(*) from outbox")
+    return counted
+
+
+async def test_one_mail_comes_of_slow_ones_at_a_time(here: Here) -> None:
     for n in range(3):
         await here.send(f"reader{n}@example.org", remark="x")
-    assert [await taken(here) for _ in range(3)] == [1, 0, 0]
+    assert [await turn(here.conn, here.vault) for _ in range(3)] == [False] * 3
+    assert await mails(here.conn) == 1
+    assert await here.queues() == {"slow": 2}
     await here.conn.execute("update pace set at = now()")
-    assert await taken(here) == 1
-    assert await here.queues() == {"slow": 1}
-    assert await here.conn.fetchval("select count(*) from outbox") == 2
+    await turn(here.conn, here.vault)
+    assert await mails(here.conn) == 2
 
 
-async def test_two_workers_do_not_take_two_of_them(pool: Pool, here: Here) -> None:
-    for n in range(4):
+async def test_those_that_no_mail_comes_of_cost_no_turn(here: Here) -> None:
+    for n in range(12):
+        await here.send(ANNA, f"192.0.{n}.1", remark="x")
+    for _ in range(3):
+        await here.send("boris@example.org", "198.51.100.1", remark="x")
+    await turn(here.conn, here.vault)
+    await here.conn.execute("update pace set at = now()")
+    while await turn(here.conn, here.vault, 5):
+        pass
+    assert await mails(here.conn) == 2
+    assert await here.queues() == {"slow": 2}
+    await here.conn.execute("update pace set at = now()")
+    assert await turn(here.conn, here.vault)
+    assert await here.queues() == {}
+    assert await here.conn.fetchval("select at <= now() from pace")
+
+
+async def test_two_workers_do_not_take_two_turns(pool: Pool, here: Here) -> None:
+    for n in range(6):
         await here.send(f"reader{n}@example.org", remark="x")
-    waiting = await subscriptions.waiting_longest(here.conn, here.vault)
 
-    async def take() -> bool:
-        async with pool.acquire() as conn, conn.transaction():
-            (id_,) = waiting
-            return await subscriptions.admit_slow(conn, here.vault, HOURS, id_, ())
+    async def work() -> None:
+        async with pool.acquire() as conn:
+            await turn(conn, here.vault)
 
-    assert sorted(await asyncio.gather(*(take() for _ in range(5)))) == [False] * 4 + [True]
+    await asyncio.gather(*(work() for _ in range(5)))
+    assert await mails(here.conn) == 1
+    assert await here.queues() == {"slow": 5}
 
 
 async def test_whose_network_asked_least_comes_first(here: Here) -> None:
@@ -388,8 +408,19 @@ async def test_whose_network_asked_least_comes_first(here: Here) -> None:
     await here.send("one@example.org", "198.51.100.1", remark="x")
     for _ in range(2):
         await here.conn.execute("update pace set at = now()")
-        await taken(here)
+        await turn(here.conn, here.vault)
     assert await world.found(here.conn, here.vault, "one@example.org")
+
+
+async def test_who_has_proven_something_comes_before_those_who_have_not(here: Here) -> None:
+    for n in range(4):
+        await here.send(f"many{n}@example.org", "192.0.2.1")
+    await here.send("one@example.org", "198.51.100.1")
+    await here.send("two@example.org", puzzle=solution(puzzles.pose(here.vault, 50)))
+    await subscriptions.admit(here.conn, here.vault, HOURS, 3)
+    for email in ("two@example.org", "one@example.org", "many0@example.org"):
+        assert await world.found(here.conn, here.vault, email)
+    assert await here.queues() == {"prompt": 3}
 
 
 async def test_many_for_one_small_domain_have_to_wait(here: Here) -> None:
@@ -402,3 +433,16 @@ async def test_many_for_one_small_domain_have_to_wait(here: Here) -> None:
     await here.send("late@small.dns-name.net")
     await subscriptions.admit(here.conn, here.vault, HOURS, 1000)
     assert await here.queues() == {"slow": 3}
+
+
+async def test_whoever_comes_first_of_all_waits_for_what_is_known(here: Here) -> None:
+    """Many at once, at the very start: none of them is let in as if there was no flood."""
+    await floods.count(here.conn, {here.weekly.newsletter.id: floods.MANY + 1})
+    await floods.watch(here.conn)
+    forms = await asyncio.gather(*(here.form(f"10.{n}.0.1") for n in range(10)))
+    assert all(posed(form) for form in forms)
+    statuses = await asyncio.gather(
+        *(here.send(f"reader{n}@example.org", f"10.{n}.0.1") for n in range(10))
+    )
+    assert set(statuses) == {202}
+    assert await here.queues() == {"slow": 10}

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from mailer import bounces, delivery, digests, feeds, staff, subjects, troubles, vault
+from mailer import bounces, delivery, digests, feeds, floods, staff, subjects, troubles, vault
 from mailer.bounces import health
 from mailer.config import Settings
 from mailer.db import Connection, Pool
@@ -358,3 +358,19 @@ async def test_each_kind_says_something_of_its_own(desk: Desk) -> None:
     assert len(said) == 2 * (len(found) - 1)  # complaints are complaints, however many
     assert not [sentence for sentence in said if "{" in sentence]
     assert "0.31%" in found[-1].sentence("en")
+
+
+async def test_a_flood_of_forms_is_told_as_long_as_it_lasts(conn: Connection, vault: Vault) -> None:
+    weekly = await world.make(conn, vault)
+    account = await staff.add(conn, vault, ERIKA, "owner", HASHED)
+    await floods.count(conn, {weekly.newsletter.id: floods.MANY + 1})
+    await floods.watch(conn)
+    (told,) = await troubles.present(conn)
+    assert (told.kind, told.newsletter.slug) == ("flood", "weekly")
+    assert "1501 forms in 10 minutes for weekly" in told.said
+    assert "Заявок" in told.sentence("ru")
+    assert await troubles.tell(conn) == 1
+    assert account is not None
+    await conn.execute("update hit set window_start = window_start - interval '11 minutes'")
+    await floods.watch(conn)
+    assert await troubles.present(conn) == []

@@ -40,21 +40,22 @@ class Choice:
 
 async def ask(
     conn: Connection, keys: Vault, subscriber: Subscriber, choice: Choice, confirm_hours: int
-) -> None:
-    """Ask the person to confirm; a confirmed one is told so instead, no more often than that."""
+) -> bool:
+    """Ask the person to confirm; a confirmed one is told so instead. False: neither is decent."""
     if subscriber.restricted_at is not None:
-        return
+        return False
     subscription = await place(conn, subscriber, choice, confirm_hours)
     if not await may_mail(conn, keys, subscriber, subscription):
         # Nobody is asked, so nothing is recorded, and a place that no event speaks of can't stay.
         await conn.execute(SQL.remove_unasked, subscription.id)
-        return
+        return False
     if subscription.state == "confirmed":
         await conn.execute(SQL.told, subscription.id)
         await outbox.put(conn, "already", subscription.id)
-        return
+        return True
     await begin(conn, keys, subscriber, subscription.id, choice, confirm_hours)
     await outbox.put(conn, "confirm", subscription.id)
+    return True
 
 
 async def begin(

@@ -5,7 +5,8 @@
 
 Two queues. Requests are prompt, unless nothing speaks for them: the form was filled in faster than
 people can, a flood is on, or many are for one small domain; then they are slow. A solved puzzle
-(`puzzles`) makes any of them prompt. None of this knows whose address it is.
+(`puzzles`) makes any of them prompt. None of this knows whose address it is. On both queues, first
+come those whose networks have asked least.
 """
 
 import json
@@ -41,7 +42,7 @@ from mailer.db import Connection
 from mailer.errors import Invalid
 from mailer.newsletters import Newsletter
 from mailer.notices import Notice
-from mailer.subscriptions.asking import Choice, ask
+from mailer.subscriptions.asking import MAIL_AGAIN, Choice, ask
 from mailer.vault import Subject, Vault
 
 SQL = db.statements("subscriptions")
@@ -68,8 +69,8 @@ slow. But not of the large providers, nor of names for trials, where nobody is."
 NOWHERE = "invalid"
 
 SLOW_TURN = "slow requests"
-SLOW_SECONDS = 20
-"""One of the slow requests is taken in so many seconds, by all workers together."""
+SLOW_SECONDS = 10
+"""One mail comes of the slow requests in so many seconds, of all workers together."""
 
 
 @dataclass(frozen=True)
@@ -217,16 +218,16 @@ async def weight(conn: Connection, network: bytes) -> float:
 
 
 async def waiting(conn: Connection, keys: Vault, limit: int) -> dict[UUID, str]:
-    """The prompt requests that have waited longest, and the domain that each is for.
+    """The prompt requests that are next, and the domain that each is for.
 
     One that can't be opened is among them, for a domain that is none: who takes it drops it.
     """
     return domains(keys, await db.fetch(conn, Request, SQL.prompt_requests, limit))
 
 
-async def waiting_longest(conn: Connection, keys: Vault) -> dict[UUID, str]:
-    """Likewise the slow one whose turn it is, if it is time for one."""
-    return domains(keys, await db.fetch(conn, Request, SQL.slow_request, SLOW_TURN))
+async def waiting_longest(conn: Connection, keys: Vault, limit: int) -> dict[UUID, str]:
+    """Likewise slow ones, in their order, if it is time for a mail to one of them."""
+    return domains(keys, await db.fetch(conn, Request, SQL.slow_requests, SLOW_TURN, limit))
 
 
 def domains(keys: Vault, rows: Sequence[Request]) -> dict[UUID, str]:
@@ -262,14 +263,22 @@ async def admit(
 
 
 async def admit_slow(
-    conn: Connection, keys: Vault, confirm_hours: int, id_: UUID, dead: Container[str]
+    conn: Connection, keys: Vault, confirm_hours: int, ids: Iterable[UUID], dead: Container[str]
 ) -> bool:
-    """The one slow request, unless another worker took its turn."""
+    """Take slow requests until a mail comes of one; False: one did, or it is not our turn.
+
+    Those that no mail comes of, because somebody was asked before, cost nobody a turn.
+    """
     if not await conn.fetchval(SQL.take_turn, SLOW_TURN, timedelta(seconds=SLOW_SECONDS)):
         return False
-    taken = await db.fetch(conn, Request, SQL.take_slow, id_)
-    await admit_each(conn, keys, opened_of(keys, taken), confirm_hours, dead)
-    return bool(taken)
+    taken = 0
+    for id_ in ids:
+        asking = opened_of(keys, await db.fetch(conn, Request, SQL.take_slow, id_))
+        taken += 1
+        if await admit_each(conn, keys, asking, confirm_hours, dead):
+            return False
+    await conn.execute(SQL.give_turn_back, SLOW_TURN)
+    return taken > 0
 
 
 def opened_of(keys: Vault, taken: Sequence[Request]) -> list[Asking]:
@@ -322,20 +331,35 @@ async def admit_each(
     askings: Sequence[Asking],
     confirm_hours: int,
     dead: Container[str],
-) -> None:
+) -> int:
+    """How many mails come of it.
+
+    Whoever was asked lately is passed over at once, as `ask` would: in a flood that is nearly all.
+    """
+    mails, done = 0, await asked_lately(conn, askings)
     # In the order of the index, so that two workers never wait for each other in a ring.
     for asking in sorted(askings, key=lambda a: a.lookup):
-        if asking.address.domain not in dead:
-            await admit_one(conn, keys, asking, confirm_hours)
+        about = {(asking.lookup, slug) for slug in asking.wish.newsletters}
+        if asking.address.domain not in dead and not about <= done:
+            done |= about
+            mails += await admit_one(conn, keys, asking, confirm_hours)
     unreached = sum(asking.address.domain in dead for asking in askings)
     if unreached:
         log.info("%d requests were for domains that take no mail", unreached)
+    return mails
 
 
-async def admit_one(conn: Connection, keys: Vault, asking: Asking, confirm_hours: int) -> None:
+async def asked_lately(conn: Connection, askings: Sequence[Asking]) -> set[tuple[bytes, str]]:
+    """Whom of them, and about which newsletter; by look-up and slug."""
+    lookups = [asking.lookup for asking in askings]
+    found = await conn.fetch(SQL.asked_lately, lookups, MAIL_AGAIN)
+    return {(row["lookup"], row["slug"]) for row in found}
+
+
+async def admit_one(conn: Connection, keys: Vault, asking: Asking, confirm_hours: int) -> int:
     if await suppressions.reason(conn, keys, asking.address) is not None:
-        return
-    wish = asking.wish
+        return 0
+    wish, mails = asking.wish, 0
     subscriber = await subscribers.keep(conn, keys, asking.subject, asking.address, wish.language)
     notice = await notices.find(conn, wish.notice)
     evidence = {
@@ -352,5 +376,6 @@ async def admit_one(conn: Connection, keys: Vault, asking: Asking, confirm_hours
             evidence,
             wish.by,
         )
-        await ask(conn, keys, subscriber, choice, confirm_hours)
+        mails += await ask(conn, keys, subscriber, choice, confirm_hours)
     await subscribers.forget_unasked(conn, subscriber.id)
+    return mails

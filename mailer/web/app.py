@@ -36,6 +36,7 @@ from mailer.web import (
 )
 from mailer.web.intake import INTAKE, Intake
 from mailer.web.known import KNOWN, Known
+from mailer.web.patience import Patient
 from mailer.web.staff import account, accounts, entrance, factor, home, organisation, passkeys
 from mailer.web.staff import acts as staff_acts
 from mailer.web.staff import links as links_of_staff
@@ -43,6 +44,8 @@ from mailer.web.staff import links as links_of_staff
 LOG = logging.getLogger(__name__)
 ACCESS = logging.getLogger("mailer.web.access")
 SHUTDOWN_SECONDS = 10
+BACKLOG = 1024
+"""Connections that wait to be taken, when very many come at once."""
 
 ROUTES = [
     web.get("/", public.home),
@@ -207,17 +210,11 @@ async def serve(
 
     Raises Unavailable if that address is taken.
     """
-    runner = web.AppRunner(
-        make(settings, pool, vault, mailbox),
-        access_log=ACCESS,
-        access_log_class=guard.AccessLog,
-        logger=silent(),
-        shutdown_timeout=SHUTDOWN_SECONDS,
-    )
+    made = make(settings, pool, vault, mailbox)
+    runner = web.AppRunner(made, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        await listen(runner, settings)
-        async with said(pool, vault):
+        async with listening(runner, settings), said(pool, vault):
             await stop.wait()
     finally:
         await runner.cleanup()
@@ -251,10 +248,20 @@ async def said(pool: Pool, vault: Vault) -> AsyncIterator[None]:
                 await keys.bury(conn, process)
 
 
-async def listen(runner: web.AppRunner, settings: Settings) -> None:
-    host, port = settings.listen.host, settings.listen.port
+@asynccontextmanager
+async def listening(runner: web.AppRunner, settings: Settings) -> AsyncIterator[None]:
+    """Take connections meanwhile. Raises Unavailable."""
+    host, port, server = settings.listen.host, settings.listen.port, runner.server
+    assert server is not None, "it is set up"
+    logs = {"access_log": ACCESS, "access_log_class": guard.AccessLog, "logger": silent()}
+
+    def connection() -> Patient:
+        return Patient(server, **logs)
+
     try:
-        await web.TCPSite(runner, host, port).start()
+        socket = await asyncio.get_running_loop().create_server(
+            connection, host, port, backlog=BACKLOG
+        )
     except OSError as error:
         raise Unavailable(
             "Nothing can listen on {host}:{port} ({reason}): stop what does, or set MAILER_LISTEN.",
@@ -262,6 +269,10 @@ async def listen(runner: web.AppRunner, settings: Settings) -> None:
             port=port,
             reason=error.strerror,
         ) from None
+    try:
+        yield
+    finally:
+        socket.close()
 
 
 def silent() -> logging.Logger:

@@ -4,6 +4,7 @@ Newsletters and floods for REFRESH_SECONDS; a published notice never changes. Wh
 have been so a moment ago; what is refused is refused by what the database holds now.
 """
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 
@@ -30,6 +31,7 @@ class Known:
     notices: dict[str, Notice] = field(default_factory=dict)
     flooded: frozenset[int | None] = frozenset()
     read_at: float = float("-inf")
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def language(self, notice: str) -> str:
         """Of a notice. Raises Unknown."""
@@ -65,12 +67,19 @@ class Known:
         return self.notices[id_]
 
     async def refresh(self, *, now: bool = False) -> None:
-        if not now and time.monotonic() - self.read_at < REFRESH_SECONDS:
+        """One reads; meanwhile the others go on with what there was, if there was anything yet."""
+        if not now and (self.is_fresh() or (self.newsletters and self.reading.locked())):
             return
-        self.read_at = time.monotonic()  # meanwhile the others go on with what there was
-        async with self.pool.acquire() as conn:
-            self.newsletters = {each.slug: each for each in await newsletters.all_(conn)}
-            self.flooded = frozenset(flood.id for flood in await floods.on(conn))
+        async with self.reading:
+            if self.is_fresh() and not now:
+                return
+            async with self.pool.acquire() as conn:
+                flooded = frozenset(flood.id for flood in await floods.on(conn))
+                self.newsletters = {each.slug: each for each in await newsletters.all_(conn)}
+            self.flooded, self.read_at = flooded, time.monotonic()
+
+    def is_fresh(self) -> bool:
+        return time.monotonic() - self.read_at < REFRESH_SECONDS
 
     def is_flooded(self, newsletter: int) -> bool:
         """Whether a flood is on, for a newsletter or all of them."""

@@ -250,7 +250,12 @@ async def kindly(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def failed(request: web.Request, error: Exception) -> web.Response:
-    """No database, or a fault of the program; the log learns of it, the reader only that."""
+    """No database, or a fault of the program; the log learns of it, the reader only that.
+
+    Or the reader is gone, in the middle of what they sent: nobody needs to learn of that.
+    """
+    if isinstance(error, ConnectionError) and request.transport is None:
+        return web.Response(status=400)
     # What asyncpg raises for a value it can't send is both: that is our fault.
     if isinstance(error, LOST) and not isinstance(error, ValueError):
         log.error("no database for %s: %s", where(request), type(error).__name__)

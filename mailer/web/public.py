@@ -68,9 +68,7 @@ async def form(request: web.Request) -> web.Response:
     slug = request.query.get("newsletter", "")
     if not slug:
         return await home(request)
-    async with request.app[page.POOL].acquire() as conn:
-        shown = await prepare(conn, request, await newsletters.find(conn, slug))
-    return empty(request, shown)
+    return empty(request, await prepare(request, slug))
 
 
 async def offer(request: web.Request) -> web.Response:
@@ -78,9 +76,7 @@ async def offer(request: web.Request) -> web.Response:
 
     It is the one address that other sites' scripts may read (`share`).
     """
-    async with request.app[page.POOL].acquire() as conn:
-        newsletter = await newsletters.find(conn, request.query.get("newsletter", ""))
-        shown = await prepare(conn, request, newsletter)
+    shown = await prepare(request, request.query.get("newsletter", ""))
     return empty(request, replace(shown, version=ELEMENT_VERSION))
 
 
@@ -88,13 +84,16 @@ def empty(request: web.Request, shown: Form) -> web.Response:
     return show(request, shown, Filled(cadence=shown.newsletter.cadences[0]), {}, 200)
 
 
-async def prepare(
-    conn: Connection, request: web.Request, newsletter: Newsletter, wanted: str = ""
-) -> Form:
-    """The form in the language that suits best. Raises Conflict if it lacks a notice."""
-    found = {
-        code: await notices.current(conn, newsletter.id, code) for code in newsletter.languages
-    }
+async def prepare(request: web.Request, slug: str, wanted: str = "") -> Form:
+    """The form in the language that suits best. Raises Unknown, or Conflict: it has no notice."""
+    known = request.app[KNOWN]
+    await known.refresh()  # on a connection of its own: not while this one is held
+    async with request.app[page.POOL].acquire() as conn:
+        newsletter = await newsletters.find(conn, slug)
+        found = {
+            code: await notices.current(conn, newsletter.id, code) for code in newsletter.languages
+        }
+        posed = await puzzle(conn, request, flooded=known.is_flooded(newsletter.id))
     ready = {code: notice for code, notice in found.items() if notice is not None}
     if not ready:
         raise Conflict(
@@ -104,20 +103,14 @@ async def prepare(
     offered = sorted(ready, key=lambda code: code != newsletter.fallback)
     asked = request.query.get("lang") or wanted
     chosen = render.best(asked, request.headers.get("Accept-Language"), offered)
-    return Form(
-        newsletter,
-        ready[chosen],
-        tuple(ready),
-        guard.stamp(request.app[page.VAULT]),
-        await puzzle(conn, request, newsletter),
-    )
+    stamp = guard.stamp(request.app[page.VAULT])
+    return Form(newsletter, ready[chosen], tuple(ready), stamp, posed)
 
 
-async def puzzle(conn: Connection, request: web.Request, newsletter: Newsletter) -> str | None:
+async def puzzle(conn: Connection, request: web.Request, *, flooded: bool) -> str | None:
     """One to be solved, if a flood is on or the visitor's network has sent several forms."""
-    known, keys = request.app[KNOWN], request.app[page.VAULT]
-    await known.refresh()
-    if known.is_flooded(newsletter.id):
+    keys = request.app[page.VAULT]
+    if flooded:
         return puzzles.pose(keys, puzzles.NUMBERS_IN_FLOODS)
     if await requests.weight(conn, guard.key(keys, guard.visitor(request))) >= requests.SEVERAL:
         return puzzles.pose(keys, puzzles.NUMBERS)
@@ -189,14 +182,12 @@ async def again(request: web.Request, given: Filled, faults: Faults) -> web.Resp
         said = {field: render.refusal(fault, spoken) for field, fault in faults.items()}
         return web.json_response({"errors": said}, status=422)
     try:
-        async with request.app[page.POOL].acquire() as conn:
-            slug = given.newsletters[0] if given.newsletters else ""
-            newsletter = await newsletters.find(conn, slug)
-            shown = await prepare(conn, request, newsletter, given.language)
+        slug = given.newsletters[0] if given.newsletters else ""
+        shown = await prepare(request, slug, given.language)
     except Refusal:  # no newsletter, no form: what was wrong is all that can be said
         first = next(iter(faults.values()))
         return page.refused(request, first, 422, page.FRAMED, given.language)
-    cadence = given.cadence or newsletter.cadences[0]
+    cadence = given.cadence or shown.newsletter.cadences[0]
     version = given.form if given.form in VERSIONS else FORM_VERSION
     # Who has to mend something is not new to the form.
     known = guard.age(request.app[page.VAULT], given.stamp) is not None

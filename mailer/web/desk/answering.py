@@ -25,8 +25,9 @@ MAY: web.AppKey[Callable[..., bool]] = web.AppKey("staff_may")
 TEXT_CHARACTERS = 500
 
 POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; "
-    "frame-src {frames}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; "
+    "connect-src 'self'; frame-src {frames}; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
 )
 HEADERS = {
     "Content-Security-Policy": POLICY.format(frames="'none'"),
