@@ -29,7 +29,7 @@ CANCELLED_AT_ONCE = 50
 """Batches of cancelled digests that are ended in one transaction."""
 
 Kind: TypeAlias = Literal["confirm", "already", "digest", "renew", "address"]
-StaffKind: TypeAlias = Literal["trouble", "invitation", "password"]
+StaffKind: TypeAlias = Literal["trouble", "invitation", "password", "trial"]
 Settled: TypeAlias = Literal["sent", "failed", "dropped"]
 STATES = ("waiting", "sent", "failed", "dropped")
 

@@ -7,7 +7,7 @@ pause, however long, what was missed is made up for by one digest.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -101,3 +101,15 @@ def following(cron: str | None, zone: ZoneInfo, after: datetime) -> datetime:
             field="schedule",
             cron=cron,
         ) from None
+
+
+def moment(text: str, zone: ZoneInfo) -> datetime:
+    """A time to come, on that clock unless the text names another. Raises Invalid."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid("Give the time as 2026-03-01T09:00.", field="at") from None
+    found = found if found.tzinfo else found.replace(tzinfo=zone)
+    if found <= datetime.now(UTC):
+        raise Invalid("That time is over: give one to come.", field="at")
+    return found.astimezone(zone)

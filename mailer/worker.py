@@ -7,6 +7,7 @@
     letters      mails to one person; on connections of their own, so digests never hold them up
     digests      mails of the digests being sent
     feeds        polls those that are due
+    pictures     brings those of articles here
     schedule     makes digests that are due, and begins those whose time has come
     returns      takes what comes back, by LMTP or from a mailbox; looks for storms and complaints
     tell_staff   writes to them of what they should look at
@@ -27,7 +28,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coro
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -45,6 +46,7 @@ from mailer import (
     imports,
     keys,
     outbox,
+    pictures,
     providers,
     renewals,
     retention,
@@ -80,6 +82,7 @@ FEEDS_AT_ONCE = 8
 LOOK_SECONDS = 5.0
 BRING_SECONDS = 2.0
 FEED_SECONDS = 15.0
+PICTURE_SECONDS = 15.0
 SCHEDULE_SECONDS = 10.0
 RENEW_SECONDS = 15.0
 RENEW_AT_ONCE = 100
@@ -104,6 +107,7 @@ WOKEN = {
 }
 """Which loops a NOTIFY wakes, by its payload."""
 
+Got = TypeVar("Got")
 Step = Callable[[], Awaitable[bool]]
 
 
@@ -148,6 +152,7 @@ class Worker:
             loops.create_task(self.deliver(to_readers))
             for _ in range(FEEDS_AT_ONCE):
                 loops.create_task(self.repeat(self.poll, asyncio.Event(), FEED_SECONDS))
+            loops.create_task(self.repeat(self.picture, asyncio.Event(), PICTURE_SECONDS))
             loops.create_task(self.repeat(self.schedule, asyncio.Event(), SCHEDULE_SECONDS))
             loops.create_task(self.repeat(self.watch, asyncio.Event(), WATCH_SECONDS))
             loops.create_task(self.repeat(self.tell_staff, asyncio.Event(), TROUBLE_SECONDS))
@@ -311,6 +316,19 @@ class Worker:
             tell(feed, fetched, stored)
         return bool(due)
 
+    async def picture(self) -> bool:
+        async with self.pool.acquire() as conn, conn.transaction():
+            url = await pictures.claim(conn)
+        if url is None:
+            return False
+        fetched = await self.unless_stopped(fetch.fetch_picture(self.feeds, url))
+        async with self.pool.acquire() as conn, conn.transaction():
+            if isinstance(fetched, pictures.Picture):
+                await pictures.keep(conn, url, fetched)
+            elif fetched is not None:
+                await pictures.fail(conn, url, fetched)
+        return fetched is not None
+
     async def schedule(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():
             made = await editions.make_due(conn, self.settings)
@@ -348,7 +366,7 @@ class Worker:
                 await consent_log.object_(conn, self.id, sentence)
         self.objecting = sentence
 
-    async def unless_stopped(self, fetching: Coroutine[Any, Any, Fetched]) -> Fetched | None:
+    async def unless_stopped(self, fetching: Coroutine[Any, Any, Got]) -> Got | None:
         """A worker that is to stop does not wait for somebody else's server."""
         stopped, fetched = asyncio.create_task(self.stop.wait()), asyncio.create_task(fetching)
         try:

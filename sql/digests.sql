@@ -80,6 +80,7 @@ where $1::text is null or n.slug = $1
 order by d.id desc;
 
 -- name: page -> mailer.digests.Digest
+-- Newest first; the next page is those before the last of this one.
 select d.id, d.newsletter, d.number, d.cadence, d.state, d.introduction, d.created_by,
        d.created_at, d.approved_by, d.approved_at, d.finished_at, d.version, d.send_at, d.issued,
        d.despite, d.problem
@@ -90,6 +91,45 @@ where ($1::text is null or n.slug = $1)
   and ($3::integer is null or d.id < $3)
 order by d.id desc
 limit $4;
+
+-- name: on_offer -> mailer.digests.Offer
+-- What may be picked into a draft: works of its newsletter that its cadence has not had, or passed
+-- over. Newest first.
+select min(a.id) as article,
+       (array_agg(a.title order by a.id))[1] as title,
+       array_agg(a.language order by a.id) as languages,
+       max(a.seen_at) as seen_at,
+       bool_or(l.article is not null) as skipped,
+       bool_and(a.known) as known
+from digest d
+join article a on a.newsletter = d.newsletter and a.withdrawn_at is null and not a.held
+left join digest_article l
+    on l.newsletter = a.newsletter and l.cadence = d.cadence and l.article = a.id
+where d.id = $1 and l.position is null
+group by coalesce('w' || a.work, 'a' || a.id)
+order by max(a.id) desc
+limit $2;
+
+-- name: readers
+-- By the language of the edition they get: whoever it goes to if it begins now.
+select case when s.language = any (n.languages) then s.language else n.fallback end as language,
+       count(*) as readers
+from digest d
+join newsletter n on n.id = d.newsletter
+join subscription s
+    on s.newsletter = d.newsletter and s.cadence = d.cadence and s.state = 'confirmed'
+   and (s.paused_until is null or s.paused_until <= now())
+where d.id = $1
+group by 1
+order by 2 desc, 1;
+
+-- name: try_out
+insert into trial (staff, digest, language) values ($1, $2, $3)
+on conflict (staff) do update
+set digest = excluded.digest, language = excluded.language, asked_at = now();
+
+-- name: trial -> mailer.digests.Trial
+select digest, language from trial where staff = $1;
 
 -- name: stuck -> mailer.digests.Digest
 -- Drafts that were to go by themselves.

@@ -70,7 +70,9 @@ class Stage:
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     async def open(self, path: str) -> None:
-        await self.page.goto(f"{self.base}{path}{'&' if '?' in path else '?'}lang={self.language}")
+        """Anew, whatever the browser has kept of it."""
+        more = f"{'&' if '?' in path else '?'}lang={self.language}&n={next(self.numbers)}"
+        await self.page.goto(self.base + path + more)
 
     async def press(self, selector: str = "main form button") -> None:
         async with self.page.expect_navigation():
@@ -91,6 +93,12 @@ class Stage:
             }
             self.made[slug] = World(added, published)
         return self.made[slug]
+
+    async def wordless(self) -> None:
+        """A newsletter that nobody can agree to yet, with a long title."""
+        if "wordless" not in self.made:
+            added = await newsletters.add(self.conn, "wordless", {"en": LONG}, fallback="en")
+            self.made["wordless"] = World(added, {})
 
     async def asked(self, slug: str = "weekly") -> str:
         """Somebody new who was asked to confirm: their address."""
@@ -234,9 +242,7 @@ async def form_for_nothing(stage: Stage) -> None:
 
 @state("/form")
 async def form_without_words(stage: Stage) -> None:
-    if "wordless" not in stage.made:
-        added = await newsletters.add(stage.conn, "wordless", {"en": LONG}, fallback="en")
-        stage.made["wordless"] = World(added, {})
+    await stage.wordless()
     await stage.open("/form?newsletter=wordless")
 
 
@@ -407,6 +413,7 @@ async def moved(stage: Stage) -> None:
 
 @state("/me/{token}")
 async def mine(stage: Stage) -> None:
+    await stage.wordless()
     await stage.newsletter("cases")
     await stage.open(await stage.me(await stage.confirmed()))
     await stage.page.locator("summary").first.click()

@@ -1,6 +1,7 @@
 """Editions: what is found in a digest before it goes, and what makes and sends it by itself."""
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mailer import (
     editions,
     newsletters,
     notices,
+    pictures,
     render,
     schedules,
     subjects,
@@ -23,6 +25,7 @@ from mailer.digests import Digest
 from mailer.editions import Finding
 from mailer.errors import Conflict, Misconfigured
 from mailer.newsletters import Newsletter
+from mailer.pictures import Picture
 from mailer.vault import Vault
 from tests import world
 from tests.world import ANNA, VERA, World
@@ -156,9 +159,35 @@ async def test_images_are_shown_only_where_the_newsletter_wants_them(
     _, composed = await editions.compose(conn, settings, digest)
     assert all("<img" not in c.edition.html for c in composed)
     await newsletters.change(conn, weekly.newsletter, images=True)
+    assert "Pictures that are not here" in said(await look(conn, settings, digest), "note")[0]
+    await pictures.claim(conn)
+    await pictures.keep(conn, f"{PAGE}.png", Picture("image/png", 1200, 800, b"map"))
     _, composed = await editions.compose(conn, settings, digest)
-    assert all(f'src="{PAGE}.png"' in c.edition.html for c in composed)
-    assert all('alt="A map"' in c.edition.html for c in composed)
+    ours = f'src="{settings.base_url}/picture/{hashlib.sha256(b"map").hexdigest()}"'
+    for each in composed:
+        assert ours in each.edition.html
+        assert 'alt="A map"' in each.edition.html
+        assert 'width="536"' in each.edition.html
+    assert said(await look(conn, settings, digest), "warning") == []
+
+
+async def test_a_picture_from_elsewhere_is_warned_of_whatever_the_newsletter_wants(
+    conn: Connection, weekly: World, settings: Settings, tmp_path: Path
+) -> None:
+    await newsletters.change(conn, weekly.newsletter, images=True)
+    digest = await draft(conn, weekly.newsletter, ONE)
+    (tmp_path / "mail" / "digest").mkdir(parents=True)
+    (tmp_path / "mail" / "digest" / "body.mjml").write_text(
+        '{% extends "mail/base.mjml" %}{% block body %}<mj-text>'
+        '<img src="https://spy.example/x.png"></mj-text>{% endblock %}'
+    )
+    render.use(tmp_path)
+    try:
+        assert said(await look(conn, settings, digest), "warning") == [
+            "The mail would load something from spy.example: a template does that."
+        ]
+    finally:
+        render.use(None)
 
 
 async def test_a_mistake_in_a_template_stops_it_with_file_and_line(

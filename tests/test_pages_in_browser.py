@@ -29,7 +29,7 @@ MOST_BYTES, MOST_REQUESTS = 30_000, 2
 TARGET = 44
 """CSS pixels that a finger needs (WCAG 2.2 asks for 24)."""
 
-NO_PAGES = ("/static/", "/embed.js", "/log/", "/api/", "/healthz", "/readyz", "/staff")
+NO_PAGES = ("/static/", "/embed.js", "/log/", "/api/", "/healthz", "/readyz", "/metrics", "/staff")
 """What is no page for visitors; the staff's pages have a table of their own."""
 
 ALIKE = (

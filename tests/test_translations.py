@@ -79,6 +79,8 @@ DESK = (
     "schedules.py",
     "staff",
     "troubles.py",
+    "delivery/desk.py",
+    "web/issues/",
     "web/api",
     "web/desk",
     "web/inbox.py",

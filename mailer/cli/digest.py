@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,6 +19,7 @@ from mailer import (
     newsletters,
     outbox,
     render,
+    schedules,
 )
 from mailer.bounces import health
 from mailer.cli import door
@@ -258,15 +259,7 @@ async def time(house: House, digest: Digest, text: str | None) -> datetime | Non
     """On the newsletter's clock unless it names another zone."""
     if text is None:
         return None
-    zone = (await newsletters.get(house.conn, digest.newsletter)).zone
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise Invalid("Give the time as 2026-03-01T09:00.", field="at") from None
-    found = found if found.tzinfo else found.replace(tzinfo=zone)
-    if found <= datetime.now(UTC):
-        raise Invalid("That time is over: give one to come.", field="at")
-    return found.astimezone(zone)
+    return schedules.moment(text, (await newsletters.get(house.conn, digest.newsletter)).zone)
 
 
 async def approved(

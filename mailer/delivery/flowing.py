@@ -29,7 +29,8 @@ PACE_SECONDS = 0.1
 
 GATHER_SECONDS = 0.01
 NOT_NOW = 421
-CORES = os.cpu_count() or 1
+SIGNING = min(os.cpu_count() or 1, 4)
+"""Threads that sign at once: four make more signatures than one loop sends mails."""
 
 Cast: TypeAlias = tuple[bytes, str] | None
 """A mail and its envelope's sender; None: it can't be made."""
@@ -103,9 +104,9 @@ class Flow:
     # casting
 
     def sign_aside(self) -> Mapping[int, "asyncio.Future[Mapping[int, Cast]]"]:
-        """Begin to cast what is picked on all cores: OpenSSL lets other threads work. By ids."""
+        """Begin to cast what is picked in threads: OpenSSL lets others work meanwhile. By ids."""
         loop, picked = asyncio.get_running_loop(), list(self.bag.next)
-        share = -(-len(picked) // CORES)
+        share = -(-len(picked) // SIGNING)
         begun: dict[int, asyncio.Future[Mapping[int, Cast]]] = {}
         for at in range(0, len(picked), share):
             part = picked[at : at + share]

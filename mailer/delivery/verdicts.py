@@ -21,6 +21,7 @@ PATIENCE = {
     "trouble": timedelta(hours=48),
     "invitation": timedelta(hours=48),
     "password": timedelta(hours=2),
+    "trial": timedelta(hours=1),
 }
 
 SLOWER = "4.7."

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
+from uuid import UUID
 
-from mailer import articles, db, newsletters, outbox
+from mailer import articles, db, newsletters, outbox, pictures
 from mailer.articles import Article, Attachment
 from mailer.db import Connection
 from mailer.errors import Unknown
+from mailer.pictures import Frame
 
 SQL = db.statements("digests")
 
@@ -44,11 +46,13 @@ class Digest:
 
 @dataclass(frozen=True)
 class Item:
-    """An article in a digest, with what is attached to it."""
+    """An article in a digest, with what is attached to it; `picture`: if it has one, and it is
+    here."""
 
     article: Article
     attachments: Sequence[Attachment]
     pinned: bool = False
+    picture: Frame | None = None
 
     @property
     def work(self) -> str:
@@ -71,6 +75,29 @@ class Edition:
     articles: Sequence[int] = ()
     main: bool = True
     id: int | None = None
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A work that could be picked: `article` stands for all its translations.
+
+    `skipped`: it was passed over once; `known`: it is from before we listened.
+    """
+
+    article: int
+    title: str
+    languages: Sequence[str]
+    seen_at: datetime
+    skipped: bool
+    known: bool
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A test mail of a digest in one language."""
+
+    digest: int
+    language: str
 
 
 @dataclass(frozen=True)
@@ -103,16 +130,48 @@ async def all_(conn: Connection, slug: str | None = None) -> list[Digest]:
     return await db.fetch(conn, Digest, SQL.listed, slug)
 
 
+async def fresh(conn: Connection, newsletter: int, cadence: str) -> int:
+    """How many articles its cadence has not had yet; translations of one count once."""
+    counted: int = await conn.fetchval(SQL.count_new, newsletter, cadence)
+    return counted
+
+
+async def on_offer(conn: Connection, digest: Digest, most: int) -> list[Offer]:
+    """What could be picked into it, newest first."""
+    return await db.fetch(conn, Offer, SQL.on_offer, digest.id, most)
+
+
+async def readers(conn: Connection, digest: Digest) -> Mapping[str, int]:
+    """How many it would go to, by the language of their edition."""
+    return {r["language"]: r["readers"] for r in await conn.fetch(SQL.readers, digest.id)}
+
+
+async def try_out(conn: Connection, digest: Digest, language: str, staff: UUID) -> None:
+    """One of the staff is sent the edition in that language, as it is when it goes."""
+    await conn.execute(SQL.try_out, staff, digest.id, language)
+    await outbox.put_staff(conn, "trial", staff)
+
+
+async def trial(conn: Connection, staff: UUID) -> Trial | None:
+    """What they asked for last."""
+    return await db.first(conn, Trial, SQL.trial, staff)
+
+
 async def stuck(conn: Connection) -> list[Digest]:
     """Those that were to go by themselves, and wait for an editor."""
     return await db.fetch(conn, Digest, SQL.stuck)
 
 
 async def page(
-    conn: Connection, slug: str | None, state: State | None, before: int | None, most: int
+    conn: Connection,
+    *,
+    before: int | None,
+    most: int,
+    slug: str | None = None,
+    state: State | None = None,
 ) -> list[Digest]:
-    """Up to `most`, newest first, older than the one with that id; of one newsletter or of all, in
-    one state or in any."""
+    """Newest first; `before`: the id of the last one that was shown. Of one newsletter or of all,
+    in one state or in any."""
     return await db.fetch(conn, Digest, SQL.page, slug, state, before, most)
 
 
@@ -135,7 +194,11 @@ async def these(conn: Connection, ids: Sequence[int]) -> list[Item]:
 
 async def items(conn: Connection, chosen: Sequence[Article], pinned: set[int]) -> list[Item]:
     attached = await articles.attachments_of(conn, [article.id for article in chosen])
-    return [Item(a, attached.get(a.id, ()), a.id in pinned) for a in chosen]
+    frames = await pictures.frames(conn, [a.image_url for a in chosen if a.image_url])
+    return [
+        Item(a, attached.get(a.id, ()), a.id in pinned, frames.get(a.image_url or ""))
+        for a in chosen
+    ]
 
 
 async def edition(conn: Connection, id_: int) -> Edition:

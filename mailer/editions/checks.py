@@ -11,7 +11,7 @@ from html import unescape
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from mailer import digests, letters, newsletters, notices
+from mailer import digests, letters, newsletters, notices, render
 from mailer.config import Settings
 from mailer.db import Connection
 from mailer.digests import Digest
@@ -44,6 +44,10 @@ class Finding:
     def __str__(self) -> str:
         return self.sentence.format(**self.values)
 
+    def said(self, language: str) -> str:
+        """Translated first and then filled in, never the other way round."""
+        return render.translate(self.sentence, language).format(**self.values)
+
 
 def refused(sentence: str, **values: object) -> Finding:
     return Finding("refused", sentence, values)
@@ -69,7 +73,8 @@ async def findings(
         *emptiness(newsletter, digest, composed),
         *size(composed),
         *text(composed),
-        *foreign(newsletter, composed),
+        *foreign(settings, composed),
+        *pictures(newsletter, composed),
         *[f async for f in links(conn, settings, digest, composed)],
         *untranslated(composed),
         *[f async for f in old_notices(conn, newsletter)],
@@ -141,14 +146,31 @@ def text(composed: Sequence[Composed]) -> list[Finding]:
     return [warning("“{title}” has no text, no link and no file.", title=title) for title in bare]
 
 
-def foreign(newsletter: Newsletter, composed: Sequence[Composed]) -> list[Finding]:
-    """What a mail would load as it is opened, and so tell somebody who reads it and when."""
-    if newsletter.images:
-        return []
-    hosts = {urlsplit(u).netloc: None for c in composed for u in LOADED.findall(c.edition.html)}
+def foreign(settings: Settings, composed: Sequence[Composed]) -> list[Finding]:
+    """What a mail would load as it is opened, and so tell somebody who reads it and when. Pictures
+    that the newsletter wants come from us."""
+    loaded = [u for c in composed for u in LOADED.findall(unescape(c.edition.html))]
+    own = f"{settings.base_url}/"
+    hosts = {urlsplit(u).netloc: None for u in loaded if not u.startswith(own)}
     return [
         warning("The mail would load something from {host}: a template does that.", host=host)
         for host in hosts
+    ]
+
+
+def pictures(newsletter: Newsletter, composed: Sequence[Composed]) -> list[Finding]:
+    if not newsletter.images:
+        return []
+    items = {item.article.id: item for each in composed for item in each.items}
+    missing = [i for i in items.values() if i.article.image_url and i.picture is None]
+    if not missing:
+        return []
+    return [
+        note(
+            "Pictures that are not here, and so not in the mail: {count}. They are brought from "
+            "the site within minutes, if it gives them.",
+            count=len(missing),
+        )
     ]
 
 

@@ -19,11 +19,12 @@ from mailer import __version__
 from mailer.articles.cleaning import address
 from mailer.feeds import Failed, Feed, Fetched, Gone, Unchanged
 from mailer.fetch.body import Trouble, body
+from mailer.fetch.image import fetch as fetch_picture
 from mailer.fetch.items import Source, Unreadable
 from mailer.fetch.policy import Forbidden, Policy
 from mailer.fetch.process import Parser
 
-__all__ = ["Limits", "Policy", "Session", "fetch", "session"]
+__all__ = ["Limits", "Policy", "Session", "fetch", "fetch_picture", "session"]
 
 ACCEPT = (
     "application/rss+xml, application/atom+xml, application/feed+json, application/rdf+xml, "

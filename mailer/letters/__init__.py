@@ -22,6 +22,7 @@ from mailer.digests import Digest, Edition, Item
 from mailer.letters import prose
 from mailer.newsletters import Newsletter
 from mailer.notices import Notice
+from mailer.pictures import Frame
 from mailer.tokens import LENGTH, SLOTS, Purpose
 
 PATHS: Mapping[Purpose, str] = {
@@ -35,6 +36,9 @@ PATHS: Mapping[Purpose, str] = {
 }
 MOST_SUBJECT = 140
 MOST_HOST = 100
+MOST_WIDTH = 536
+"""Of a picture: a mail's column, 600 pixels, less its padding."""
+
 MOST_BYTES = 80_000
 """Of HTML: Gmail cuts off what is beyond about 102 KB."""
 
@@ -112,10 +116,11 @@ class File:
 
 @dataclass(frozen=True)
 class Image:
-    """`alt`: what it shows; empty if it only decorates."""
+    """With us. `alt`: what it shows; empty if it only decorates; `width`: in the mail, pixels."""
 
     url: str
     alt: str
+    width: int
 
 
 @dataclass(frozen=True)
@@ -214,7 +219,7 @@ def in_room(
     room: Room,
 ) -> Letter:
     archive = f"{settings.base_url}/archive/{newsletter.slug}/{digest.number}?lang={language}"
-    every = [shown(item, language, newsletter, ROOMS[0]) for item in items]
+    every = [shown(settings, item, language, newsletter, ROOMS[0]) for item in items]
     return composed(
         "digest",
         settings,
@@ -223,7 +228,7 @@ def in_room(
         listed(settings, newsletter, digest, language),
         number=digest.number,
         introduction=paragraphs(digest.introduction.get(language, "")),
-        items=[shown(item, language, newsletter, room) for item in items[: room.items]],
+        items=[shown(settings, item, language, newsletter, room) for item in items[: room.items]],
         every=every,
         contents=every[: room.items] if len(every) >= TABLE_OF_CONTENTS else [],
         more=max(0, len(items) - room.items),
@@ -358,11 +363,13 @@ def paragraphs(text: str) -> list[str]:
     return [said for part in lines if (said := " ".join(part.split()))]
 
 
-def shown(item: Item, language: str, newsletter: Newsletter, room: Room) -> Shown:
+def shown(
+    settings: Settings, item: Item, language: str, newsletter: Newsletter, room: Room
+) -> Shown:
     article, zone = item.article, newsletter.zone
     summary = prose.fitted(article.summary, room.summary) if room.summary else ""
     files = [file(attachment, language) for attachment in item.attachments]
-    wants_image = newsletter.images and room.summary and article.image_url
+    frame = item.picture if newsletter.images and room.summary else None
     return Shown(
         lang=article.language,
         dir=render.direction(article.language),
@@ -372,12 +379,17 @@ def shown(item: Item, language: str, newsletter: Newsletter, room: Room) -> Show
         language=article.language if article.language != language else None,
         summary=Markup(summary),  # noqa: S704  # cleaned when it came in and again by `fitted`
         plain=prose.plain(summary),
-        image=Image(article.image_url or "", article.image_alt or "") if wants_image else None,
+        image=image(settings, frame, article) if frame else None,
         files=files[: room.files],
         more_files=max(0, len(files) - room.files),
         bundle=bundle(article, language) if room.files else None,
         related=[story(each) for each in article.related[: room.related]],
     )
+
+
+def image(settings: Settings, frame: Frame, article: Article) -> Image:
+    url = f"{settings.base_url}{frame.path}"
+    return Image(url, article.image_alt or "", min(frame.width, MOST_WIDTH))
 
 
 def bundle(article: Article, language: str) -> File | None:

@@ -12,6 +12,7 @@ from mailer.digests import Digest, Item
 from mailer.letters import Letter
 from mailer.newsletters import Newsletter
 from mailer.notices import Notice
+from mailer.pictures import Frame
 from mailer.troubles import Trouble
 
 AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -56,7 +57,9 @@ def full(language: str) -> list[Item]:
         article(3, language, url=None, published_at=None),
         *(article(id_, language) for id_ in range(4, 60)),
     ]
-    return [Item(each, [ORDER] * 30 if each.id == 1 else ()) for each in told]
+    first, *others = told
+    picture = Frame(PAGE, bytes(32), 1200, 800)
+    return [Item(first, [ORDER] * 30, picture=picture), *(Item(each, ()) for each in others)]
 
 
 def wrong(about: Newsletter) -> Iterator[Trouble]:

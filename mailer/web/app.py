@@ -13,6 +13,7 @@ from mailer.config import Settings
 from mailer.db import Pool
 from mailer.errors import Misconfigured, Unavailable
 from mailer.mailbox import Mailbox
+from mailer.staff import Role
 from mailer.vault import Vault
 from mailer.web import (
     api,
@@ -22,11 +23,13 @@ from mailer.web import (
     health,
     hooks,
     inbox,
+    issues,
     links,
     log,
     manage,
     metrics,
     page,
+    pictures,
     public,
     record,
     rights,
@@ -77,6 +80,7 @@ ROUTES = [
     web.post("/me/{token}/erase", rights.erase),
     web.get("/address/{token}", rights.moving_page),
     web.post("/address/{token}", rights.move),
+    web.get("/picture/{sha256:[0-9a-f]{64}}", pictures.show),
     web.get("/archive", archive.everything),
     web.get("/archive/{slug}", archive.series),
     web.get("/archive/{slug}/feed.xml", archive.feed),
@@ -99,6 +103,9 @@ ROUTES = [
 STAFF_ID = "{id:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}}"
 
 # Below /staff there is nothing but these lines; each says who may (`web.desk`).
+EDITORS: tuple[Role, ...] = ("owner", "editor")
+ISSUE = r"{slug}/{number:[1-9]\d{0,8}}"
+
 STAFF = [
     # coming in and going out
     desk.anybody("GET", "/staff/sign-in", entrance.sign_in_page),
@@ -118,6 +125,22 @@ STAFF = [
     # home
     desk.get("/staff", home.show, *desk.EVERYONE),
     desk.post("/staff/language", account.speak, *desk.EVERYONE, bare=True),
+    # digests
+    desk.get("/staff/digests", issues.listing, *desk.EVERYONE),
+    desk.post("/staff/digests", issues.create, *EDITORS),
+    desk.get(f"/staff/digests/{ISSUE}", issues.show, *desk.EVERYONE),
+    desk.post(f"/staff/digests/{ISSUE}", issues.edit, *EDITORS),
+    desk.get(f"/staff/digests/{ISSUE}/preview", issues.preview, *desk.EVERYONE),
+    desk.get(f"/staff/digests/{ISSUE}/mail/{{language}}", issues.html, *desk.EVERYONE),
+    desk.post(f"/staff/digests/{ISSUE}/test", issues.try_out, *EDITORS),
+    desk.get(f"/staff/digests/{ISSUE}/approve", issues.approve_page, *EDITORS),
+    desk.post(f"/staff/digests/{ISSUE}/approve", issues.approve, *EDITORS),
+    desk.get(f"/staff/digests/{ISSUE}/live", issues.live, *desk.EVERYONE),
+    desk.post(f"/staff/digests/{ISSUE}/pause", issues.pause, *EDITORS),
+    desk.post(f"/staff/digests/{ISSUE}/resume", issues.resume, *EDITORS),
+    desk.post(f"/staff/digests/{ISSUE}/recall", issues.recall, *EDITORS),
+    desk.get(f"/staff/digests/{ISSUE}/cancel", issues.cancel_page, *EDITORS),
+    desk.post(f"/staff/digests/{ISSUE}/cancel", issues.cancel, *EDITORS),
     # accounts
     desk.get("/staff/account", account.show, *desk.EVERYONE),
     desk.post("/staff/account/password", account.change_password, *desk.EVERYONE),

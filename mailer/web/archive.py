@@ -22,6 +22,7 @@ MAIL_POLICY = {
 OWN_LINK = re.compile(
     r"<a\b[^>]*(?:{})[^>]*>.*?</a>".format("|".join(tokens.SLOTS.values())), re.DOTALL
 )
+OWN_WORDS = re.compile(r'<(div|span) class="mine".*?</\1>', re.DOTALL)
 BODY = re.compile(r"<body\b[^>]*>")
 IMAGE = re.compile(r"<img\b[^>]*>")
 LISTED_MOST = 500
@@ -115,9 +116,9 @@ def bar(
 
 
 def public(edition: Edition, above: str) -> str:
-    """The mail with a bar above it, without the links that were a reader's own, and without images:
+    """The mail with a bar above it, without what speaks to its reader alone, and without images:
     no page of ours asks a third party for anything."""
-    text = IMAGE.sub("", OWN_LINK.sub("", edition.html))
+    text = IMAGE.sub("", OWN_LINK.sub("", OWN_WORDS.sub("", edition.html)))
     for slot in tokens.SLOTS.values():
         text = text.replace(slot, "")
     before, end, after = text.rpartition("</body>")
