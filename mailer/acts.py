@@ -21,6 +21,19 @@ from mailer.vault import Subject, Vault
 
 SQL = db.statements("acts")
 
+TYPES: tuple[Type, ...] = (
+    "staff.signed_in", "staff.acted", "staff.viewed", "staff.exported", "notice.published",
+    "subject.erased", "subject.exported", "address.changed", "consent.updated",
+    "consent.withdrawn", "subject.imported", "subscription.requested", "consent.confirmed",
+    "key.rotated",
+)  # fmt: skip
+"""What staff may cause."""
+
+BY_THE_THOUSAND: tuple[Type, ...] = (
+    "subject.imported", "subscription.requested", "consent.confirmed",
+)  # fmt: skip
+"""What a list brought over leaves of each person on it: listed only when asked for."""
+
 
 async def record(
     conn: Connection, keys: Vault, actor: Actor, act: str, on: str = "", **details: object
@@ -106,14 +119,10 @@ async def listed(
 ) -> list[Act]:
     """Newest first; `before`: the last one that was shown."""
     rows = await db.fetch(
-        conn, Row, SQL.listed, wanted.staff, wanted.type, wanted.since, wanted.until, before, most
-    )
+        conn, Row, SQL.listed, wanted.staff, wanted.type, wanted.since, wanted.until, before, most,
+        BY_THE_THOUSAND,
+    )  # fmt: skip
     return [opened(keys, row) for row in rows]
-
-
-async def types(conn: Connection) -> list[str]:
-    """Those that are there to choose from."""
-    return [row["type"] for row in await conn.fetch(SQL.types)]
 
 
 def opened(keys: Vault, row: Row) -> Act:

@@ -72,6 +72,15 @@ class Imap:
 
 
 @dataclass(frozen=True)
+class Oidc:
+    """An OpenID provider that staff may sign in with."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Listen:
     """Where a process listens."""
 
@@ -109,6 +118,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...]
     feed_networks: tuple[Network, ...]
     metrics_token: str | None = field(repr=False)
+    oidc: Oidc | None
     templates_dir: Path | None
     log: Log
     dev: bool
@@ -247,6 +257,7 @@ def settings(source: Source, data_dir: Path, *, dev: bool) -> Settings:
         metrics_token=source.read(
             "MAILER_METRICS_TOKEN", "at least 16 characters without spaces", token, None
         ),
+        oidc=provider(source),
         templates_dir=source.read("MAILER_TEMPLATES_DIR", "a folder that is there", folder, None),
         log=source.read("MAILER_LOG", "text or json", log, "text"),
         dev=dev,
@@ -306,6 +317,32 @@ def smtp(text: str) -> Smtp:
         unix,
         weight(url.query),
     )
+
+
+def provider(source: Source) -> Oidc | None:
+    where = source.read(
+        "MAILER_OIDC_ISSUER",
+        "the provider's address as it names itself, with https:// (http:// on this machine alone)",
+        issuer,
+        None,
+    )
+    id_, secret = source.get("MAILER_OIDC_CLIENT_ID"), source.get("MAILER_OIDC_CLIENT_SECRET")
+    if where and id_ and secret:
+        return Oidc(where, id_, secret)
+    if where or id_ or secret:
+        raise Misconfigured(
+            "MAILER_OIDC_ISSUER, MAILER_OIDC_CLIENT_ID and MAILER_OIDC_CLIENT_SECRET go together: "
+            "set all three, or none."
+        )
+    return None
+
+
+def issuer(text: str) -> str | None:
+    url = urlsplit(text)
+    near = url.scheme == "http" and url.hostname in ("127.0.0.1", "::1", "localhost")
+    if not url.hostname or url.query or url.fragment or not (url.scheme == "https" or near):
+        raise ValueError
+    return text
 
 
 def mailbox(source: Source) -> Imap | None:

@@ -4,12 +4,9 @@ from consent_event e
 join subject s on s.id = e.subject
 where e.staff is not null
   and ($1::text is null or e.staff = $1)
-  and ($2::text is null or e.type = $2)
+  and case when $2::text is null then e.type <> all ($7::text[]) else e.type = $2 end
   and ($3::timestamptz is null or e.at >= $3)
   and ($4::timestamptz is null or e.at < $4)
   and ($5::uuid is null or (e.at, e.id) < (select b.at, b.id from consent_event b where b.id = $5))
 order by e.at desc, e.id desc
 limit $6;
-
--- name: types
-select distinct type from consent_event where staff is not null order by type;

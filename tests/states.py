@@ -265,6 +265,13 @@ async def form_too_often(stage: Stage) -> None:
     assert await stage.page.locator(".code", has_text="429").count()
 
 
+@state("/form")
+async def form_with_puzzle(stage: Stage) -> None:
+    """After so many forms of one network."""
+    await empty_form(stage)
+    assert await stage.page.locator("[data-puzzle]").count()
+
+
 @state("/")
 async def several_newsletters(stage: Stage) -> None:
     await stage.newsletter()

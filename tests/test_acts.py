@@ -1,6 +1,6 @@
 """Acts of staff: in the record, in whose chain, and listed."""
 
-from mailer import acts, consent, people
+from mailer import acts, consent, people, subjects
 from mailer.acts import Filter
 from mailer.consent import Verification
 from mailer.db import Connection
@@ -49,6 +49,15 @@ async def test_that_a_person_was_looked_at_stays_known_once_they_are_erased(
     erasing, looking = await listed(conn, vault, Filter(staff=str(who.id)))
     assert (looking.type, looking.erased, looking.reason) == ("staff.viewed", True, "")
     assert erasing.type == "subject.erased"
+
+
+async def test_lists_brought_over_are_shown_only_when_asked_for(
+    conn: Connection, vault: Vault
+) -> None:
+    house = await subjects.house(conn, vault)
+    await consent.record(conn, house, "subject.imported", actor="staff:root")
+    assert await listed(conn, vault) == []
+    assert len(await listed(conn, vault, Filter(type="subject.imported"))) == 1
 
 
 async def test_the_list_goes_on_where_it_stopped(conn: Connection, vault: Vault) -> None:

@@ -20,6 +20,7 @@ from mailer import (
     digests,
     newsletters,
     people,
+    staff,
     subjects,
     subscribers,
     subscriptions,
@@ -363,12 +364,18 @@ async def test_nothing_new_is_said_and_makes_no_digest(desk: Desk) -> None:
     assert (await desk.get(f"/digests/weekly/{10**9 - 1}"))[0] == 404
 
 
-async def test_a_test_without_a_mail_server_says_so(desk: Desk) -> None:
+async def test_a_test_mail_goes_to_the_staff_and_to_nobody_else(
+    desk: Desk, conn: Connection, vault: Vault
+) -> None:
     await desk.publish("first")
     await desk.post("/digests", {"newsletter": "weekly"})
-    status, problem = await desk.post("/digests/weekly/1/test", {"to": ANNA})
-    assert (status, "MAILER_SMTP_URL" in problem["detail"]) == (503, True)
-    assert (await desk.post("/digests/weekly/1/test", {"to": "nobody"}))[0] == 422
+    nina = await staff.add(conn, vault, "nina@example.org", "editor", None)
+    path = "/digests/weekly/1/test"
+    assert await desk.post(path, {"to": "Nina@example.org"}) == (200, {"status": "waiting"})
+    assert await conn.fetchval("select staff from outbox where kind = 'trial'") == nina
+    for nobody in (ANNA, "nobody"):
+        status, problem = await desk.post(path, {"to": nobody})
+        assert (status, problem["errors"][0]["field"]) == (422, "to")
 
 
 # once

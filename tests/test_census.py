@@ -114,7 +114,7 @@ def test_all_of_a_chart_is_inside_its_frame(counted: list[Day]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "top"), [(0, 4), (4, 4), (5, 8), (9, 20), (21, 40), (81, 200), (999, 2000)]
+    ("most", "top"), [(0, 4), (4, 4), (5, 8), (13, 16), (33, 40), (999, 1200), (8560, 12000)]
 )
 def test_the_scale_ends_at_a_round_number(most: int, top: int) -> None:
     assert chart.ceiling(most) == top

@@ -501,5 +501,5 @@ def test_what_there_is_not_can_be_neither_shown_nor_undone_nor_lifted(mailer: Ru
 
 
 def test_the_health_of_a_list_without_mails_is_empty(mailer: Run) -> None:
-    assert json.loads(done(mailer("health", "--json"))) == {"digests": [], "alarms": []}
+    assert not any(json.loads(done(mailer("health", "--json"))).values())
     assert done(mailer("health")) == ""

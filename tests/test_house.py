@@ -45,7 +45,7 @@ LADDER = (
         "staff",
         "subscribers",
     ),
-    ("digests", "factors", "feeds", "schedules", "sessions", "subscriptions"),
+    ("digests", "factors", "feeds", "passkeys", "schedules", "sessions", "subscriptions"),
     (
         "bounces",
         "erasures",
@@ -58,6 +58,7 @@ LADDER = (
         "listener",
         "mailbox",
         "mime",
+        "oidc",
         "reach",
         "rectification",
         "renewals",

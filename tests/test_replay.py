@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Literal, TypeAlias
 
 import pytest
@@ -87,6 +88,16 @@ class Life:
         if held and held.subscription.state != "left":
             await subscriptions.change(self.conn, held, language, cadence)
 
+    async def pause(self, slug: str, language: str, cadence: str) -> None:
+        held = await self.held(slug)
+        if held and held.subscription.state == "confirmed":
+            day = date.today() + timedelta(days=30) if cadence == "daily" else None
+            await subscriptions.pause(self.conn, held, day)
+
+    async def come_back(self, slug: str, language: str, cadence: str) -> None:
+        link = await self.link(slug, "leave")
+        await subscriptions.ask_back(self.conn, self.vault, link, HOURS)
+
     async def lapse(self, slug: str, language: str, cadence: str) -> None:
         held = await self.held(slug)
         if held and held.subscription.state != "left":
@@ -126,8 +137,16 @@ ENDING = (Life.leave, Life.complain, Life.bounce, Life.be_suppressed, Life.be_er
 POSSIBLE: dict[str, tuple[Happening, ...]] = {
     "none": (*ASKING, Life.be_let_in_again),
     "pending": (Life.confirm, Life.confirm, Life.refuse, Life.ask_again, *ASKING, *ENDING),
-    "confirmed": (Life.change, Life.renew, Life.refuse, *ASKING, *ENDING),
-    "left": (*ASKING, *ASKING, Life.be_let_in_again, Life.confirm, Life.ask_again, Life.be_erased),
+    "confirmed": (Life.change, Life.renew, Life.pause, Life.refuse, *ASKING, *ENDING),
+    "left": (
+        *ASKING,
+        *ASKING,
+        Life.be_let_in_again,
+        Life.confirm,
+        Life.ask_again,
+        Life.come_back,
+        Life.be_erased,
+    ),
 }
 """What may well happen to somebody in a state; links of mails are pressed in any."""
 

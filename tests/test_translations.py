@@ -73,6 +73,8 @@ DESK = (
     "newsletters.py:check",
     "notices.py:publish",
     "notices.py:check",
+    "oidc.py",
+    "passkeys.py",
     "people.py",
     "renewals.py:begin",
     "renewals.py:stop",

@@ -2,20 +2,22 @@
 
 import asyncio
 import re
+from typing import Any
 
 import pyotp
 import pytest
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser
 
-from mailer import acts, factors, sessions, staff
+from mailer import acts, census, factors, sessions, staff
 from mailer.acts import Filter
 from mailer.db import Connection, Pool
 from mailer.vault import Vault
 from mailer.web import app
 from mailer.web.staff import throttle
-from tests import desk, site
+from tests import axe, desk, site, world
 from tests.desk import PASSWORD, Member, Seat
+from tests.world import ANNA
 
 NOBODY = "nobody@example.org"
 
@@ -143,6 +145,17 @@ async def test_a_browser_is_known_for_those_who_were_in_it_alone(
         for _ in range(throttle.NETWORK_TRIES + 1):
             status, _ = await typed(seat, other.email, "a wrong password")
         assert status == 429
+
+
+async def test_where_nothing_can_be_guessed_strangers_count_for_themselves_alone(
+    pool: Pool, vault: Vault, conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "ACCOUNT_TRIES", 0)
+    who = await desk.member(conn, vault, "viewer")
+    async with desk.seat(pool, vault, who) as seat:
+        assert (await seat.post("/staff/forgotten", {"email": who.email})).status == 429
+        answer = await seat.client.post("/staff/passkey", json={}, headers={"Origin": desk.BASE})
+        assert answer.status == 404, "there are no passkeys at this address, but it was looked"
 
 
 # the second factor
@@ -353,3 +366,42 @@ async def test_of_two_owners_who_disable_each_other_one_stays(
 
     results = await asyncio.gather(disable(one), disable(two), return_exceptions=True)
     assert [type(result).__name__ for result in results].count("Conflict") == 1
+
+
+LOOKS = [
+    {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
+    for width in (1280, 390)
+    for scheme in ("light", "dark")
+]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+async def test_no_page_of_the_desk_keeps_anybody_out(
+    browser: Browser, pool: Pool, vault: Vault, conn: Connection, look: dict[str, Any]
+) -> None:
+    weekly = await world.make(conn, vault)
+    await world.confirmed(conn, vault, weekly.wish(ANNA))
+    await census.take(conn)
+    await conn.execute(
+        "insert into census select day - 9, newsletter, language, 3, 2, 1 from census"
+    )
+    who = await desk.member(conn, vault, "owner")
+    await desk.member(conn, vault, "viewer")
+    server = TestServer(app.make(site.settings(), pool, vault))
+    await server.start_server()
+    base = str(server.make_url("")).rstrip("/")
+    doors = ["/staff/sign-in", "/staff/forgotten", "/staff/come/x", "/staff?lang=ru"]
+    table = [e.path for e in app.STAFF if e.method == "GET" and "owner" in e.roles]
+    found: dict[str, list[str]] = {}
+    async with desk.sitting(browser, base, conn, who, **look) as page:
+        one = f"/staff/accounts/{who.id}"
+        for path in (*doors, one, *(path for path in table if "{" not in path)):
+            await page.goto(base + path)
+            await axe.enter(page)
+            found[path] = await axe.look(page)
+            wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            if wide > 0:
+                found[path].append(f"the page is {wide} pixels wider than the window")
+    await server.close()
+    assert {path: wrong for path, wrong in found.items() if wrong} == {}

@@ -1,7 +1,7 @@
 """`mailer digest …`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from mailer import (
 from mailer.bounces import health
 from mailer.cli import door
 from mailer.cli.door import House
+from mailer.db import Connection
 from mailer.digests import Digest, Item, Status
 from mailer.editions import Composed
 from mailer.errors import Invalid, Misconfigured, Refusal
@@ -37,6 +38,20 @@ Written: TypeAlias = tuple[str, str]
 despite_warnings = click.option(
     "--despite-warnings", is_flag=True, help="Put aside what was found in it."
 )
+
+
+Verb: TypeAlias = Callable[[Connection, Digest], Awaitable[None]]
+
+
+def named(command: Callable[..., None]) -> Callable[..., None]:
+    """A command about one digest."""
+    return click.argument("newsletter")(click.argument("number", type=int)(command))
+
+
+async def to(verb: Verb, slug: str, number: int) -> None:
+    """Do it to one digest."""
+    async with door.house() as house, house.conn.transaction():
+        await verb(house.conn, await digests.find(house.conn, slug, number))
 
 
 @click.group("digest")
@@ -86,8 +101,7 @@ def introduction(newsletter: Newsletter, introduced: Sequence[str]) -> dict[str,
 
 
 @command.command()
-@click.argument("newsletter")
-@click.argument("number", type=int)
+@named
 @door.as_json
 @door.run
 async def show(newsletter: str, number: int, as_json: bool) -> None:
@@ -116,8 +130,7 @@ def as_line(item: Item) -> dict[str, object]:
 
 
 @command.command()
-@click.argument("newsletter")
-@click.argument("number", type=int)
+@named
 @click.option("--pick", type=int, multiple=True, metavar="ID", help="Put an article in.")
 @click.option("--skip", type=int, multiple=True, metavar="ID", help="Leave it out, for good.")
 @click.option(
@@ -181,8 +194,7 @@ def numbers(text: str) -> list[int]:
 
 
 @command.command()
-@click.argument("newsletter")
-@click.argument("number", type=int)
+@named
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path(),
               help="A folder for the files; else here.")  # fmt: skip
 @door.run
@@ -218,8 +230,7 @@ def files(stem: str, newsletter: Newsletter, composed: Sequence[Composed]) -> It
 
 
 @command.command()
-@click.argument("newsletter")
-@click.argument("number", type=int)
+@named
 @click.option("--to", required=True, help="An address.")
 @click.option("--language", help="The newsletter's fallback, if not given.")
 @door.run
@@ -235,8 +246,7 @@ async def test(newsletter: str, number: int, to: str, language: str | None) -> N
 
 
 @command.command()
-@click.argument("newsletter")
-@click.argument("number", type=int)
+@named
 @click.option("--at", metavar="TIME", help="When to begin, such as 2026-03-01T09:00, on the "
               "newsletter's clock; else at once.")  # fmt: skip
 @despite_warnings
@@ -274,46 +284,38 @@ async def approved(
 
 
 @command.command()
-@click.argument("newsletter")
-@click.argument("number", type=int)
+@named
 @door.run
 async def recall(newsletter: str, number: int) -> None:
     """Make an approved digest that has not begun a draft again."""
-    async with door.house() as house, house.conn.transaction():
-        await digests.recall(house.conn, await digests.find(house.conn, newsletter, number))
+    await to(digests.recall, newsletter, number)
     door.say("It is a draft again.")
 
 
 @command.command()
-@click.argument("newsletter")
-@click.argument("number", type=int)
+@named
 @door.run
 async def pause(newsletter: str, number: int) -> None:
     """Send no more of it for the present."""
-    async with door.house() as house, house.conn.transaction():
-        await digests.pause(house.conn, await digests.find(house.conn, newsletter, number))
+    await to(digests.pause, newsletter, number)
     door.say("Paused.")
 
 
 @command.command()
-@click.argument("newsletter")
-@click.argument("number", type=int)
+@named
 @door.run
 async def resume(newsletter: str, number: int) -> None:
     """Go on sending it."""
-    async with door.house() as house, house.conn.transaction():
-        await digests.resume(house.conn, await digests.find(house.conn, newsletter, number))
+    await to(digests.resume, newsletter, number)
     door.say("Resumed.")
 
 
 @command.command()
-@click.argument("newsletter")
-@click.argument("number", type=int)
+@named
 @door.run
 async def cancel(newsletter: str, number: int) -> None:
     """Send no more of it, ever. If it has not begun, its articles come with the next digest."""
-    async with door.house() as house, house.conn.transaction():
-        await digests.cancel(house.conn, await digests.find(house.conn, newsletter, number))
+    await to(digests.cancel, newsletter, number)
     door.say("Cancelled.")
 
 

@@ -1,6 +1,8 @@
 """`mailer person …`."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
 
@@ -8,7 +10,16 @@ import click
 
 from mailer import erasures, people, rectification
 from mailer.cli import door, replaying
+from mailer.cli.door import House
 from mailer.errors import Conflict
+from mailer.subscriptions import Own
+
+
+@asynccontextmanager
+async def known(email: str) -> AsyncIterator[tuple[House, Own]]:
+    """A transaction about the person with that address. Raises Unknown."""
+    async with door.house() as house, house.conn.transaction():
+        yield house, await people.find(house.conn, house.vault, email)
 
 
 @click.group("person")
@@ -22,8 +33,7 @@ def command() -> None:
 @door.run
 async def export(email: str, out: IO[str]) -> None:
     """Everything held about EMAIL, as JSON; that it was exported is recorded."""
-    async with door.house() as house, house.conn.transaction():
-        own = await people.find(house.conn, house.vault, email)
+    async with known(email) as (house, own):
         held = await people.export(house.conn, house.vault, own, actor=door.actor())
     out.write(json.dumps(held, ensure_ascii=False, indent=2, default=door.plain) + "\n")
 
@@ -37,13 +47,11 @@ async def erase(email: str, never_again: bool, yes: bool) -> None:
     """Erase EMAIL: the person's key and all that it opens, at once and for good."""
     if not yes:
         click.confirm("Erase everything held about this person, for good?", abort=True)
-    async with door.house() as house:
-        async with house.conn.transaction():
-            own = await people.find(house.conn, house.vault, email)
-            await people.erase(
-                house.conn, house.vault, own, never_again=never_again, actor=door.actor()
-            )
-        await erasures.note(house.settings.data_dir, [own.subscriber.id])
+    async with known(email) as (house, own):
+        await people.erase(
+            house.conn, house.vault, own, never_again=never_again, actor=door.actor()
+        )
+    await erasures.note(house.settings.data_dir, [own.subscriber.id])
     door.say("Erased.")
 
 
@@ -54,8 +62,7 @@ async def erase(email: str, never_again: bool, yes: bool) -> None:
 @door.run
 async def correct(email: str, new_email: str, language: str | None) -> None:
     """Ask at NEW_EMAIL whether it is the new address of EMAIL; with their yes it is."""
-    async with door.house() as house, house.conn.transaction():
-        own = await people.find(house.conn, house.vault, email)
+    async with known(email) as (house, own):
         await rectification.ask(
             house.conn,
             house.vault,
@@ -76,8 +83,7 @@ async def correct(email: str, new_email: str, language: str | None) -> None:
 @door.run
 async def restrict(email: str) -> None:
     """Only keep what is held about EMAIL: nothing is sent, nothing deleted (GDPR, Article 18)."""
-    async with door.house() as house, house.conn.transaction():
-        own = await people.find(house.conn, house.vault, email)
+    async with known(email) as (house, own):
         if not await people.restrict(house.conn, house.vault, own, "staff", actor=door.actor()):
             raise Conflict("This person's data is restricted already.")
     door.say("Restricted: nothing is sent to this person, and nothing of theirs is deleted.")
@@ -88,8 +94,7 @@ async def restrict(email: str) -> None:
 @door.run
 async def unrestrict(email: str) -> None:
     """Lift the restriction; tell the person before you do (GDPR, Article 18(3))."""
-    async with door.house() as house, house.conn.transaction():
-        own = await people.find(house.conn, house.vault, email)
+    async with known(email) as (house, own):
         if not await people.unrestrict(house.conn, house.vault, own, "staff", actor=door.actor()):
             raise Conflict("This person's data is not restricted.")
     door.say("Everything is as before.")

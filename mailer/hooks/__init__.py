@@ -9,6 +9,8 @@ Pure functions on headers and bytes. A service that is believed may name a reade
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +41,15 @@ class Event:
         status = said.status or (str(said.code) if said.code else None)
         found = Reading(self.outcome.reason, status, said.text, claims([self.text]))
         return Report(channel, self.id.encode(), found, said.text, (), self.email)
+
+
+@contextmanager
+def sense(of: str) -> Iterator[None]:
+    """What can't be read in the block makes no sense. Raises Malformed."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise Malformed(f"not what {of} tells") from None
 
 
 def parsed(body: str | bytes) -> Any:

@@ -10,18 +10,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from mailer import hooks
 from mailer.bounces.reading import Outcome
-from mailer.hooks import (
-    COMPLAINED,
-    DELIVERED,
-    LEFT,
-    UNKNOWN,
-    Event,
-    Malformed,
-    Unproven,
-    bounced,
-    parsed,
-)
+from mailer.hooks import Event, Unproven
 
 OLDEST_SECONDS = 9 * 3600
 """They try again for eight hours. Within, what was told before is known by its id."""
@@ -30,17 +21,15 @@ OLDEST_SECONDS = 9 * 3600
 def events(body: bytes, key: str, now: float | None = None) -> list[Event]:
     """Raises Unproven, or Malformed."""
     said = proven(body, key, time.time() if now is None else now)
-    try:
+    with hooks.sense("Mailgun"):
         data = said["event-data"]
         id_ = f"{data['id']} {data['timestamp']}"
         return [Event(id_, outcome(data), str(data["recipient"]), json.dumps(data))]
-    except (LookupError, TypeError, AttributeError):
-        raise Malformed("not what Mailgun tells") from None
 
 
 def proven(body: bytes, key: str, now: float) -> Mapping[str, Any]:
     try:
-        said = parsed(body)
+        said = hooks.parsed(body)
         signature = said["signature"]
         at, token = str(signature["timestamp"]), str(signature["token"])
         given, age = str(signature["signature"]), now - float(at)
@@ -61,6 +50,10 @@ def outcome(data: Mapping[str, Any]) -> Outcome:
         status = data.get("delivery-status") or {}
         words = " ".join(str(status.get(name) or "") for name in ("code", "message", "description"))
         lasting = data.get("severity") == "permanent"
-        return bounced(words, status.get("enhanced-code"), lasting=lasting)
-    known = {"complained": COMPLAINED, "unsubscribed": LEFT, "delivered": DELIVERED}
-    return known.get(event, UNKNOWN)
+        return hooks.bounced(words, status.get("enhanced-code"), lasting=lasting)
+    known = {
+        "complained": hooks.COMPLAINED,
+        "unsubscribed": hooks.LEFT,
+        "delivered": hooks.DELIVERED,
+    }
+    return known.get(event, hooks.UNKNOWN)

@@ -9,18 +9,9 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
+from mailer import hooks
 from mailer.bounces.reading import Outcome
-from mailer.hooks import (
-    COMPLAINED,
-    DELIVERED,
-    LEFT,
-    UNKNOWN,
-    Event,
-    Malformed,
-    Unproven,
-    bounced,
-    parsed,
-)
+from mailer.hooks import Event, Unproven
 
 PASSING = ("SoftBounce", "Transient", "DnsError", "AutoResponder", "AddressChange")
 
@@ -34,14 +25,12 @@ def events(body: bytes, authorization: str, secret: str) -> list[Event]:
         sent = b""
     if scheme.lower() != "basic" or not hmac.compare_digest(sent, secret.encode()):
         raise Unproven("another user or password")
-    try:
-        said = parsed(body)
+    with hooks.sense("Postmark"):
+        said = hooks.parsed(body)
         told = outcome(said)
         id_ = f"{said['RecordType']} {said.get('ID') or said['MessageID']} {when(said)}"
         email = said.get("Email") or said.get("Recipient")
         return [Event(id_, told, email, body.decode("utf-8", "replace"))]
-    except (ValueError, LookupError, TypeError, AttributeError):
-        raise Malformed("not what Postmark tells") from None
 
 
 def when(said: Mapping[str, Any]) -> str:
@@ -53,8 +42,8 @@ def outcome(said: Mapping[str, Any]) -> Outcome:
     if kind == "Bounce":
         words = f"{said.get('Details') or ''} {said.get('Description') or ''}"
         if said.get("Type") == "SpamComplaint":
-            return COMPLAINED
-        return bounced(words, lasting=said.get("Type") not in PASSING)
+            return hooks.COMPLAINED
+        return hooks.bounced(words, lasting=said.get("Type") not in PASSING)
     if kind == "SubscriptionChange":
-        return LEFT if said.get("SuppressSending") else UNKNOWN
-    return {"SpamComplaint": COMPLAINED, "Delivery": DELIVERED}.get(kind, UNKNOWN)
+        return hooks.LEFT if said.get("SuppressSending") else hooks.UNKNOWN
+    return {"SpamComplaint": hooks.COMPLAINED, "Delivery": hooks.DELIVERED}.get(kind, hooks.UNKNOWN)

@@ -14,18 +14,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from mailer import hooks
 from mailer.bounces.reading import Outcome
-from mailer.hooks import (
-    COMPLAINED,
-    DELIVERED,
-    LEFT,
-    UNKNOWN,
-    Event,
-    Malformed,
-    Unproven,
-    bounced,
-    parsed,
-)
+from mailer.hooks import Event, Unproven
 
 SIGNATURE = "X-Twilio-Email-Event-Webhook-Signature"
 TIMESTAMP = "X-Twilio-Email-Event-Webhook-Timestamp"
@@ -35,13 +26,11 @@ LEAVING = ("unsubscribe", "group_unsubscribe")
 def events(body: bytes, signature: str, timestamp: str, key: str) -> list[Event]:
     """`key`: as SendGrid shows it. Raises Unproven, or Malformed."""
     verify(body, signature, timestamp, key)
-    try:
+    with hooks.sense("SendGrid"):
         return [
             Event(str(said["sg_event_id"]), outcome(said), said.get("email"), json.dumps(said))
-            for said in parsed(body)
+            for said in hooks.parsed(body)
         ]
-    except (ValueError, LookupError, TypeError, AttributeError):
-        raise Malformed("not what SendGrid tells") from None
 
 
 def verify(body: bytes, signature: str, timestamp: str, key: str) -> None:
@@ -59,7 +48,7 @@ def outcome(said: Mapping[str, Any]) -> Outcome:
     if event in ("bounce", "dropped", "blocked"):
         # "blocked" is what they call a bounce that says nothing of the address.
         lasting = event == "bounce" and said.get("type", "bounce") == "bounce"
-        return bounced(str(said.get("reason") or ""), said.get("status"), lasting=lasting)
+        return hooks.bounced(str(said.get("reason") or ""), said.get("status"), lasting=lasting)
     if event in LEAVING:
-        return LEFT
-    return {"spamreport": COMPLAINED, "delivered": DELIVERED}.get(event, UNKNOWN)
+        return hooks.LEFT
+    return {"spamreport": hooks.COMPLAINED, "delivered": hooks.DELIVERED}.get(event, hooks.UNKNOWN)

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from mailer.bounces.reading import notified
-from mailer.hooks import UNKNOWN, Event, Malformed, Unproven, parsed
+from mailer.hooks import UNKNOWN, Event, Unproven, parsed, sense
 
 HOST = re.compile(r"sns\.[a-z0-9-]{4,30}\.amazonaws\.com(?:\.cn)?")
 HASHES: Mapping[str, hashes.HashAlgorithm] = {"1": hashes.SHA1(), "2": hashes.SHA256()}  # noqa: S303 - version 1 of theirs
@@ -98,12 +98,10 @@ def events(said: Mapping[str, Any]) -> list[Event]:
     text = str(said["Message"])
     if not text.startswith("{"):
         return []  # a greeting of SNS, or of whoever owns the topic
-    try:
+    with sense("SES"):
         message = parsed(text)
         emails = [who["emailAddress"] for who in told_of(message)]
         outcome = notified(message) or UNKNOWN
-    except (ValueError, LookupError, TypeError, AttributeError):
-        raise Malformed("not what SES tells") from None
     return [Event(f"{said['MessageId']} {n}", outcome, e, text) for n, e in enumerate(emails)]
 
 

@@ -36,7 +36,7 @@ from mailer.web import (
 )
 from mailer.web.intake import INTAKE, Intake
 from mailer.web.known import KNOWN, Known
-from mailer.web.staff import account, accounts, entrance, factor, home
+from mailer.web.staff import account, accounts, entrance, factor, home, organisation, passkeys
 from mailer.web.staff import acts as staff_acts
 from mailer.web.staff import links as links_of_staff
 
@@ -122,6 +122,14 @@ STAFF = [
     desk.get("/staff/factor", factor.app_page, *desk.EVERYONE, fresh=True, bare=True),
     desk.post("/staff/factor", factor.set_app, *desk.EVERYONE, fresh=True, bare=True),
     desk.post("/staff/factor/codes", factor.new_codes, *desk.EVERYONE, fresh=True),
+    desk.anybody("POST", "/staff/passkey/question", passkeys.question),
+    desk.anybody("POST", "/staff/passkey", passkeys.enter),
+    desk.post("/staff/passkey/again", passkeys.again, *desk.EVERYONE, bare=True),
+    desk.post("/staff/passkeys/wish", passkeys.wish, *desk.EVERYONE, fresh=True, bare=True),
+    desk.post("/staff/passkeys", passkeys.add, *desk.EVERYONE, fresh=True, bare=True),
+    desk.post("/staff/passkeys/remove", passkeys.remove, *desk.EVERYONE, fresh=True),
+    desk.anybody("GET", "/staff/organisation", organisation.go),
+    desk.anybody("GET", "/staff/organisation/back", organisation.come),
     # home
     desk.get("/staff", home.show, *desk.EVERYONE),
     desk.post("/staff/language", account.speak, *desk.EVERYONE, bare=True),

@@ -14,7 +14,16 @@ from mailer.web.desk.answering import (
     see_other,
     text,
 )
-from mailer.web.desk.cookies import forget, knows, remember, remember_device
+from mailer.web.desk.cookies import (
+    challenge,
+    errand,
+    forget,
+    keep_challenge,
+    keep_errand,
+    knows,
+    remember,
+    remember_device,
+)
 from mailer.web.desk.gate import (
     EVERYONE,
     FRESH_MINUTES,
@@ -38,10 +47,14 @@ __all__ = [
     "answer",
     "anybody",
     "back",
+    "challenge",
+    "errand",
     "forget",
     "get",
     "half",
     "install",
+    "keep_challenge",
+    "keep_errand",
     "knows",
     "post",
     "refused",

@@ -1,7 +1,8 @@
-"""Two cookies: one says who is signed in, the other which browser somebody was in before.
+"""Cookies: who is signed in; which browser somebody was in before; what a passkey is to sign.
 
-Both are for us alone: no script reads them (HttpOnly), no other site's page sends them
-(SameSite=Strict), and under TLS no other host can set them (`__Host-`, RFC 6265bis 4.1.3.2).
+All are for us alone: no script reads them (HttpOnly), no other site's page sends them
+(SameSite=Strict; but for the one that comes back with somebody from their OpenID provider, which is
+Lax), and under TLS no other host can set them (`__Host-`, RFC 6265bis 4.1.3.2).
 """
 
 import hmac
@@ -16,7 +17,11 @@ from mailer.web import page
 
 SESSION = "staff"
 DEVICE = "staff-browser"
+CHALLENGE = "staff-challenge"
+ERRAND = "staff-errand"
 DEVICE_SECONDS = 365 * 86400
+CHALLENGE_SECONDS = 300
+ERRAND_SECONDS = 600
 NONCE_BYTES = 16
 
 
@@ -34,11 +39,16 @@ def forget(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def keep(
-    request: web.Request, response: web.StreamResponse, kind: str, value: str, seconds: int
+    request: web.Request,
+    response: web.StreamResponse,
+    kind: str,
+    value: str,
+    seconds: int,
+    samesite: str = "Strict",
 ) -> None:
     response.set_cookie(
         name(request, kind), value, max_age=seconds, path="/", secure=secure(request),
-        httponly=True, samesite="Strict",
+        httponly=True, samesite=samesite,
     )  # fmt: skip
 
 
@@ -48,6 +58,24 @@ def name(request: web.Request, kind: str) -> str:
 
 def secure(request: web.Request) -> bool:
     return request.app[page.SETTINGS].base_url.startswith("https:")
+
+
+def keep_challenge(request: web.Request, response: web.StreamResponse, kept: str) -> None:
+    """What a passkey is to sign within minutes (`passkeys.challenge`)."""
+    keep(request, response, CHALLENGE, kept, CHALLENGE_SECONDS)
+
+
+def challenge(request: web.Request) -> str:
+    return request.cookies.get(name(request, CHALLENGE), "")
+
+
+def keep_errand(request: web.Request, response: web.StreamResponse, kept: str) -> None:
+    """What somebody is sent to their OpenID provider with (`oidc.Errand`)."""
+    keep(request, response, ERRAND, kept, ERRAND_SECONDS, "Lax")
+
+
+def errand(request: web.Request) -> str:
+    return request.cookies.get(name(request, ERRAND), "")
 
 
 # browsers somebody was in before

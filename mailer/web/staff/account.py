@@ -4,7 +4,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from mailer import acts, factors, render, sessions, staff
+from mailer import acts, factors, passkeys, render, sessions, staff
 from mailer.errors import Invalid, Refusal
 from mailer.web import desk, forms, page
 from mailer.web.desk import Who
@@ -19,8 +19,10 @@ async def show(request: web.Request, who: Who) -> web.Response:
 async def shown(request: web.Request, who: Who, fault: Refusal | None) -> web.Response:
     async with request.app[page.POOL].acquire() as conn:
         held = await sessions.of(conn, who.account.id)
+        known = await passkeys.of(conn, who.account.id)
         left = await factors.codes_left(conn, who.account.id)
-    subject = who.account.subject(request.app[page.VAULT])
+    keys = request.app[page.VAULT]
+    subject = who.account.subject(keys)
     return desk.answer(
         request,
         who,
@@ -28,6 +30,7 @@ async def shown(request: web.Request, who: Who, fault: Refusal | None) -> web.Re
         status=page.STATUS[type(fault)] if fault else 200,
         faults=desk.refused(request, who, fault) if fault else {},
         sessions=[(session, session.named(subject)) for session in held],
+        passkeys=[(key, key.named(who.account, keys)) for key in known],
         codes_left=left,
     )
 

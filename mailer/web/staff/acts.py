@@ -24,7 +24,6 @@ async def listing(request: web.Request, who: Who) -> web.Response:
     keys = request.app[page.VAULT]
     async with request.app[page.POOL].acquire() as conn, conn.transaction():
         shown = await acts.listed(conn, keys, wanted, before=before, most=SHOWN + 1)
-        types = await acts.types(conn)
         names = await staff.names(conn, keys)
     return desk.answer(
         request,
@@ -33,7 +32,7 @@ async def listing(request: web.Request, who: Who) -> web.Response:
         status=422 if faults else 200,
         acts=shown[:SHOWN],
         onward=shown[SHOWN - 1].id if len(shown) > SHOWN else None,
-        types=types,
+        types=acts.TYPES,
         names=names,
         who_to_choose=[(actor.removeprefix(STAFF), email) for actor, email in names.items()],
         before=before,

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from mailer.census import Day
 
 WIDTH, HEIGHT = 760, 240
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 28
+LEFT, RIGHT, TOP, BOTTOM = 88, 16, 12, 28
 TICKS = 4
 
 
@@ -71,8 +71,10 @@ def draw(counted: Sequence[Day]) -> Chart | None:
 
 
 def ceiling(most: int) -> int:
-    """The least of 4, 8, 20, 40, 80, 200 … that is not below: its quarters are whole numbers."""
-    size = 4
-    while size < most:
-        size = size * 5 // 2 if str(size)[0] == "8" else size * 2
-    return size
+    """The least that is not below and of which a quarter is a round number."""
+    power = 1
+    while True:
+        for quarter in (1, 2, 3, 4, 5, 6, 8):
+            if 4 * quarter * power >= most:
+                return 4 * quarter * power
+        power *= 10

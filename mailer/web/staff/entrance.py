@@ -6,6 +6,7 @@ one amount of work.
 
 import asyncio
 import re
+from collections.abc import Mapping
 
 from aiohttp import web
 
@@ -32,7 +33,21 @@ HASHING_AT_ONCE = 2
 
 async def sign_in_page(request: web.Request) -> web.Response:
     """GET /staff/sign-in"""
-    return desk.answer(request, None, "staff/sign_in.html", faults={}, email="")
+    return offer(request, {}, "")
+
+
+def offer(
+    request: web.Request,
+    faults: Mapping[str, str],
+    email: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    return desk.answer(
+        request, None, "staff/sign_in.html", status=status, headers=headers, faults=faults,
+        email=email, organisation=request.app[page.SETTINGS].oidc is not None,
+    )  # fmt: skip
 
 
 async def sign_in(request: web.Request) -> web.Response:
@@ -55,10 +70,8 @@ async def sign_in(request: web.Request) -> web.Response:
 
 def sign_in_refused(request: web.Request, refusal: Refusal, email: str) -> web.Response:
     later = {"Retry-After": str(refusal.retry_after)} if isinstance(refusal, TooMany) else {}
-    return desk.answer(
-        request, None, "staff/sign_in.html", status=page.STATUS[type(refusal)], headers=later,
-        faults=desk.refused(request, None, refusal), email=email,
-    )  # fmt: skip
+    faults = desk.refused(request, None, refusal)
+    return offer(request, faults, email, status=page.STATUS[type(refusal)], headers=later)
 
 
 async def matches(request: web.Request, kept: str | None, password: str) -> bool:
@@ -73,8 +86,8 @@ async def hashed(request: web.Request, password: str) -> str:
         return await asyncio.to_thread(staff.hash_password, password)
 
 
-async def begin(request: web.Request, account: Account) -> web.Response:
-    """The password was right: in, or half way."""
+async def begin(request: web.Request, account: Account, shown: str = "password") -> web.Response:
+    """The password was right, or what stands in for it: in, or half way."""
     keys = request.app[page.VAULT]
     async with request.app[page.POOL].acquire() as conn, conn.transaction():
         secret = await sessions.begin(
@@ -82,7 +95,7 @@ async def begin(request: web.Request, account: Account) -> web.Response:
             browser(request),
         )  # fmt: skip
         if not account.has_factor:
-            await note(conn, request, account, "password")
+            await note(conn, request, account, shown)
     answer = desk.see_other(request, "/staff/code" if account.has_factor else "/staff")
     return let_in(request, answer, account, secret, whole=not account.has_factor)
 
@@ -126,7 +139,7 @@ async def code(request: web.Request, who: Who) -> web.Response:
         refusal, shown = await take(conn, request, who, given)
         if refusal is None:
             secret = await sessions.complete(conn, who.session.id)
-            await note(conn, request, who.account, "password", shown)
+            await note(conn, request, who.account, shown)
     if refusal is not None:
         return factor_refused(request, who, "staff/code.html", refusal)
     return let_in(request, desk.see_other(request, "/staff"), who.account, secret, whole=True)

@@ -26,18 +26,20 @@ SECONDS = 600
 async def too_many(
     conn: Connection, request: web.Request, account: Account | None, what: str, typed: str
 ) -> TooMany | None:
-    """Count one more try at `what` for the account they named (`typed`); the refusal if there were
-    too many. The same work whether the account is there or not."""
+    """Count one more try at `what` for the account they named (`typed`; "": none, as what they show
+    can't be guessed); the refusal if there were too many.
+
+    The same work whether the account is there or not.
+    """
     keys = request.app[page.VAULT]
     known = desk.knows(request, account.id if account else uuid4())
     if known is not None:
         counted = [(f"known {known}", KNOWN_TRIES)]
     else:
         client = guard.client(request, request.app[page.SETTINGS].trusted_proxies)
-        counted = [
-            (f"network {guard.network(client)}", NETWORK_TRIES),
-            (f"account {typed.strip().lower()}", ACCOUNT_TRIES),
-        ]
+        counted = [(f"network {guard.network(client)}", NETWORK_TRIES)]
+        if typed:
+            counted.append((f"account {typed.strip().lower()}", ACCOUNT_TRIES))
     # Each is counted, in one order, so that two requests never wait for one another.
     over = [
         await limits.count(conn, keys.staff(f"try {what} {key}"), SECONDS) > most
