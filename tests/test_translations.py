@@ -84,6 +84,7 @@ DESK = (
     "delivery/desk.py",
     "web/issues/",
     "web/api",
+    "web/content/",
     "web/desk",
     "web/inbox.py",
     "web/page.py:API_REFUSALS",
