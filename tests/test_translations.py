@@ -74,6 +74,7 @@ DESK = (
     "notices.py:publish",
     "notices.py:check",
     "oidc.py",
+    "outfiles.py",
     "passkeys.py",
     "people.py",
     "renewals.py:begin",
@@ -86,6 +87,7 @@ DESK = (
     "web/api",
     "web/desk",
     "web/inbox.py",
+    "web/officer/",
     "web/page.py:API_REFUSALS",
     "web/staff",
 )
