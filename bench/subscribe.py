@@ -73,19 +73,24 @@ class Bench:
         with self.others(name), place.process(place.mailer("serve"), self.here.environ) as web:
             place.reachable(self.port, web)
             warm = await self.load(self.port, 1, 0)
+            began = place.cpu_seconds(web.pid)
             full = await self.load(self.port, self.seconds, 0)
             half = await self.load(self.port, self.seconds, self.pause(full))
-            cpu = place.cpu_seconds(web.pid)
+            cpu = place.cpu_seconds(web.pid) - began
         answered = sum(each["answers"] for each in (warm, full, half))
         kept = await self.kept() - before
         # What was on its way when wrk stopped is kept, and nobody was told.
         assert answered <= kept <= answered + 3 * self.connections, (answered, kept)
-        return {"full": full, "half": half, "web_cpu_us": round(cpu / answered * 1e6)}
+        return {
+            "full": full,
+            "half": half,
+            "web_cpu_us": round(cpu / (answered - warm["answers"]) * 1e6),
+        }
 
     def pause(self, full: dict[str, Any]) -> float:
         """Milliseconds that each connection rests, so that all together come to half the rate."""
         whole: float = self.connections * 1000 / (full["a_second"] / 2)
-        return max(0.0, whole - float(full["p50_ms"]) / 4)
+        return max(0.0, whole - float(full["p50_ms"]) * 0.75)
 
     @contextmanager
     def others(self, name: str) -> Iterator[None]:

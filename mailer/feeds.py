@@ -192,6 +192,11 @@ async def find(conn: Connection, id_: int) -> Feed:
     return found
 
 
+async def hasten(conn: Connection, feed: Feed) -> None:
+    """The worker reads it next, even if its server said that it is gone."""
+    await conn.execute(SQL.hasten, feed.id)
+
+
 async def remove(conn: Connection, feed: Feed) -> None:
     """Its articles stay; what waited for a decision has had it."""
     await articles.let_go(conn, feed.id, known=True)

@@ -10,8 +10,9 @@ No answer changes nothing until the date.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Literal, TypeAlias
+from zoneinfo import ZoneInfo
 
 from mailer import consent, db, notices, outbox, subscriptions
 from mailer.consent import Actor
@@ -91,6 +92,11 @@ async def begin(
         raise Conflict("A renewal of {slug} is running already.", slug=newsletter.slug)
     await outbox.wake(conn, "renewal")
     return begun, outdated
+
+
+def end_of_day(day: date, zone: ZoneInfo) -> datetime:
+    """The last second of it, on that clock."""
+    return datetime.combine(day, time(23, 59, 59), zone)
 
 
 async def stop(conn: Connection, newsletter: Newsletter) -> None:

@@ -103,6 +103,15 @@ where ($1::integer is null or newsletter = $1)
 order by id desc
 limit $4;
 
+-- name: latest -> mailer.articles.Article
+select id, newsletter, feed, external_id, language, title, url, summary, published_at, seen_at,
+       known, work, image_url, image_alt, bundle_url, bundle_type, bundle_size, categories, related,
+       revised_at, withdrawn_at, held
+from article
+where feed = $1
+order by id desc
+limit $2;
+
 -- name: find -> mailer.articles.Article
 select id, newsletter, feed, external_id, language, title, url, summary, published_at, seen_at,
        known, work, image_url, image_alt, bundle_url, bundle_type, bundle_size, categories, related,

@@ -33,6 +33,9 @@ select id, newsletter, url, title, language, etag, last_modified, polled_at, due
 from feed
 where id = $1;
 
+-- name: hasten
+update feed set due_at = now(), gone = false where id = $1;
+
 -- name: remove
 delete from feed where id = $1;
 

@@ -87,6 +87,7 @@ LADDER = (
     (
         "web.api",
         "web.archive",
+        "web.content",
         "web.health",
         "web.hooks",
         "web.inbox",

@@ -85,6 +85,7 @@ DESK = (
     "delivery/desk.py",
     "web/issues/",
     "web/api",
+    "web/content/",
     "web/desk",
     "web/inbox.py",
     "web/officer/",

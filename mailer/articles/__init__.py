@@ -35,6 +35,7 @@ __all__ = [
     "from_object",
     "held",
     "hold",
+    "latest",
     "let_go",
     "listed",
     "most_at_once",
@@ -189,6 +190,11 @@ async def listed(
 ) -> list[Article]:
     """Newest first; the next page is that `before` the last of this one."""
     return await db.fetch(conn, Article, SQL.listed, newsletter, external_id, before, limit)
+
+
+async def latest(conn: Connection, feed: int, limit: int) -> list[Article]:
+    """What a feed brought, newest first."""
+    return await db.fetch(conn, Article, SQL.latest, feed, limit)
 
 
 async def find(conn: Connection, id_: int) -> Article:

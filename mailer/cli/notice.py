@@ -1,9 +1,8 @@
 """`mailer notice …`."""
 
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -122,15 +121,11 @@ async def renew(newsletter: str, until: datetime | None, stop: bool) -> None:
             await renewals.stop(house.conn, found)
             door.say("Stopped: nobody is asked any more.")
             return
-        answer_by = end_of_day(until, ZoneInfo(found.timezone))
+        answer_by = renewals.end_of_day(until.date(), found.zone)
         begun, readers = await renewals.begin(house.conn, found, answer_by, by=door.actor())
     door.say(
         f"Renewal {begun.id}: {readers} readers will be asked. mailer notice renewals shows it."
     )
-
-
-def end_of_day(day: datetime, zone: ZoneInfo) -> datetime:
-    return (day + timedelta(days=1)).replace(tzinfo=zone) - timedelta(seconds=1)
 
 
 @command.command("renewals")

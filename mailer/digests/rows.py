@@ -163,10 +163,15 @@ async def stuck(conn: Connection) -> list[Digest]:
 
 
 async def page(
-    conn: Connection, slug: str | None, state: State | None, before: int | None, most: int
+    conn: Connection,
+    *,
+    before: int | None,
+    most: int,
+    slug: str | None = None,
+    state: State | None = None,
 ) -> list[Digest]:
-    """Up to `most`, newest first, older than the one with that id; of one newsletter or of all, in
-    one state or in any."""
+    """Newest first; `before`: the id of the last one that was shown. Of one newsletter or of all,
+    in one state or in any."""
     return await db.fetch(conn, Digest, SQL.page, slug, state, before, most)
 
 

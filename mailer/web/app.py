@@ -35,6 +35,9 @@ from mailer.web import (
     record,
     rights,
 )
+from mailer.web.content import feeds as content_feeds
+from mailer.web.content import newsletters as content_newsletters
+from mailer.web.content import notices as content_notices
 from mailer.web.intake import INTAKE, Intake
 from mailer.web.known import KNOWN, Known
 from mailer.web.patience import Patient
@@ -108,6 +111,7 @@ STAFF_ID = "{id:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}}"
 
 # Below /staff there is nothing but these lines; each says who may (`web.desk`).
 EDITORS: tuple[Role, ...] = ("owner", "editor")
+FEED = r"{id:[1-9]\d{0,8}}"
 OFFICERS: tuple[Role, ...] = ("owner", "privacy")
 LASTING = ("erase", "export", "pack")
 """What can't be taken back: files that are handed over, and what is destroyed."""
@@ -157,6 +161,27 @@ STAFF = [
     desk.post(f"/staff/digests/{ISSUE}/recall", issues.recall, *EDITORS),
     desk.get(f"/staff/digests/{ISSUE}/cancel", issues.cancel_page, *EDITORS),
     desk.post(f"/staff/digests/{ISSUE}/cancel", issues.cancel, *EDITORS),
+    # newsletters, notices, feeds
+    desk.get("/staff/newsletters", content_newsletters.listing, *desk.EVERYONE),
+    desk.post("/staff/newsletters", content_newsletters.add, *EDITORS),
+    desk.get("/staff/newsletters/{slug}", content_newsletters.show, *desk.EVERYONE),
+    desk.post("/staff/newsletters/{slug}", content_newsletters.change, *EDITORS),
+    desk.get("/staff/notices", content_notices.listing, *desk.EVERYONE),
+    desk.get("/staff/notices/new", content_notices.new_page, "owner"),
+    desk.post("/staff/notices/new", content_notices.publish, "owner"),
+    desk.get("/staff/notices/{id:[0-9a-f]{32}}", content_notices.show, *desk.EVERYONE),
+    desk.get("/staff/notices/renew/{slug}", content_notices.renew_page, "owner"),
+    desk.post("/staff/notices/renew/{slug}", content_notices.renew, "owner"),
+    desk.get("/staff/notices/renew/{slug}/stop", content_notices.stop_page, "owner"),
+    desk.post("/staff/notices/renew/{slug}/stop", content_notices.stop, "owner"),
+    desk.get("/staff/feeds", content_feeds.listing, *desk.EVERYONE),
+    desk.post("/staff/feeds", content_feeds.add, *EDITORS),
+    desk.get(f"/staff/feeds/{FEED}", content_feeds.show, *desk.EVERYONE),
+    desk.post(f"/staff/feeds/{FEED}/poll", content_feeds.poll, *EDITORS),
+    desk.post(f"/staff/feeds/{FEED}/release", content_feeds.release, *EDITORS),
+    desk.post(f"/staff/feeds/{FEED}/dismiss", content_feeds.dismiss, *EDITORS),
+    desk.get(f"/staff/feeds/{FEED}/remove", content_feeds.remove_page, *EDITORS),
+    desk.post(f"/staff/feeds/{FEED}/remove", content_feeds.remove, *EDITORS),
     # accounts
     desk.get("/staff/account", account.show, *desk.EVERYONE),
     desk.post("/staff/account/password", account.change_password, *desk.EVERYONE),

@@ -49,7 +49,11 @@ MOST_INTRODUCTION = 10_000
 async def listing(call: Call, conn: Connection) -> Answer:
     slug, most = await only(conn, call.token, call.query.get("newsletter")), limit(call)
     listed = await digests.page(
-        conn, slug, call.query.get("state"), call.query.get("before"), most + 1
+        conn,
+        slug=slug,
+        state=call.query.get("state"),
+        before=call.query.get("before"),
+        most=most + 1,
     )
     shown = [outline(await digests.status(conn, each)) for each in listed[:most]]
     rest = str(listed[most - 1].id) if len(listed) > most else None

@@ -36,7 +36,7 @@ async def show(
     before = request.query.get("before", "")
     last = int(before) if before.isascii() and before.isdigit() and len(before) < 10 else None
     async with request.app[page.POOL].acquire() as conn:
-        found = await digests.page(conn, None, None, last, MOST)
+        found = await digests.page(conn, before=last, most=MOST)
         listed = [await digests.status(conn, digest) for digest in found]
         offered = await newsletters.all_(conn)
         fresh = await waiting(conn, offered)
