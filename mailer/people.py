@@ -7,6 +7,7 @@ GDPR, Articles 15 (access), 17 (erasure), 18 (restriction), 20 (portability); fo
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from mailer import (
     address,
@@ -36,11 +37,27 @@ async def find(conn: Connection, keys: Vault, email: str) -> Own:
     return await subscriptions.own(conn, keys, subscriber)
 
 
+async def known(conn: Connection, keys: Vault, id_: UUID) -> Own:
+    """As `find`, of the person with this id. Raises Unknown."""
+    subscriber = await subscribers.get(conn, id_)
+    if subscriber is None:
+        raise Unknown("Nobody with this number is known: perhaps they were erased.")
+    return await subscriptions.own(conn, keys, subscriber)
+
+
 async def view(
     conn: Connection, keys: Vault, email: str, *, what: str, reason: str, actor: Actor
 ) -> Own:
     """What staff look at, as `find`; that they looked, at what and why is recorded."""
     own = await find(conn, keys, email)
+    await looked(conn, keys, own, what=what, reason=reason, actor=actor)
+    return own
+
+
+async def looked(
+    conn: Connection, keys: Vault, own: Own, *, what: str, reason: str, actor: Actor
+) -> None:
+    """Staff look at what is held about the person: it is recorded."""
     await consent.record(
         conn,
         own.subscriber.subject(keys),
@@ -48,7 +65,6 @@ async def view(
         actor=actor,
         evidence={"what": what, "reason": reason},
     )
-    return own
 
 
 async def check_suppression(

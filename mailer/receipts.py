@@ -93,6 +93,67 @@ def notice_ids(own: Own) -> list[str]:
     return sorted({notice["id"] for notice in found if notice})
 
 
+# events in words
+
+FACTS = (
+    "origin",
+    "ip",
+    "form",
+    "cadence",
+    "server",
+    "reply",
+    "message_id",
+    "reason",
+    "answer_by",
+    "agreed_at",
+    "agreed_how",
+    "agreed_words",
+    "agreed_source",
+)
+"""What of the evidence is shown in words; all of it is in the download."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One consent event as the page tells it; `facts`: evidence by name.
+
+    `restricted`: what the use of the data became, if that changed; `pause`: likewise.
+    """
+
+    number: int
+    type: str
+    at: datetime
+    actor: str
+    newsletter: str | None
+    channel: str | None
+    restricted: bool | None
+    pause: consent.Pause | None
+    notice: Notice | None
+    facts: Mapping[str, str]
+    commitment: str
+
+
+def told(record: Record, event: Event) -> Entry:
+    """An event for whoever may read the record."""
+    content = event.content
+    evidence = content["evidence"]
+    earlier = {f"agreed_{name}": said for name, said in evidence.get("agreed", {}).items()}
+    facts = {**evidence, **earlier}
+    return Entry(
+        content["seq"],
+        content["type"],
+        datetime.fromisoformat(content["at"]),
+        content["actor"].partition(":")[0],
+        content["newsletter"],
+        evidence.get("channel"),
+        evidence.get("to", {}).get("restricted"),
+        consent.pause(content),
+        record.notices[content["notice"]["id"]] if content["notice"] else None,
+        {name: str(facts[name]) for name in FACTS if facts.get(name)},
+        event.commitment.hex(),
+    )
+
+
 # who is responsible
 
 

@@ -74,6 +74,7 @@ DESK = (
     "notices.py:publish",
     "notices.py:check",
     "oidc.py",
+    "outfiles.py",
     "passkeys.py",
     "people.py",
     "renewals.py:begin",
@@ -87,6 +88,7 @@ DESK = (
     "web/content/",
     "web/desk",
     "web/inbox.py",
+    "web/officer/",
     "web/page.py:API_REFUSALS",
     "web/staff",
 )

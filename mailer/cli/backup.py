@@ -6,7 +6,7 @@ import click
 
 from mailer import backups
 from mailer.cli import door, outfile
-from mailer.cli.outfile import Outfile
+from mailer.outfiles import Outfile
 
 
 @click.command("backup")

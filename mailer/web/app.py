@@ -28,6 +28,7 @@ from mailer.web import (
     log,
     manage,
     metrics,
+    officer,
     page,
     pictures,
     public,
@@ -111,6 +112,10 @@ STAFF_ID = "{id:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}}"
 # Below /staff there is nothing but these lines; each says who may (`web.desk`).
 EDITORS: tuple[Role, ...] = ("owner", "editor")
 FEED = r"{id:[1-9]\d{0,8}}"
+OFFICERS: tuple[Role, ...] = ("owner", "privacy")
+LASTING = ("erase", "export", "pack")
+"""What can't be taken back: files that are handed over, and what is destroyed."""
+
 ISSUE = r"{slug}/{number:[1-9]\d{0,8}}"
 
 STAFF = [
@@ -185,6 +190,22 @@ STAFF = [
     desk.post("/staff/accounts", accounts.invite, "owner", fresh=True),
     desk.get(f"/staff/accounts/{STAFF_ID}", accounts.show, "owner", fresh=True),
     desk.post(f"/staff/accounts/{STAFF_ID}", accounts.act, "owner", fresh=True),
+    # people and consent
+    desk.get("/staff/people", officer.find_page, *OFFICERS),
+    desk.post("/staff/people", officer.find, *OFFICERS),
+    desk.get(f"/staff/people/{STAFF_ID}", officer.look_page, *OFFICERS),
+    desk.post(f"/staff/people/{STAFF_ID}", officer.look, *OFFICERS),
+    *(
+        line
+        for deed in officer.DEEDS
+        for where, again in [(f"/staff/people/{STAFF_ID}/{deed}", deed in LASTING)]
+        for line in (
+            desk.get(where, officer.asking(deed), *OFFICERS, fresh=again),
+            desk.post(where, officer.doing(deed), *OFFICERS, fresh=again),
+        )
+    ),
+    desk.get("/staff/consent", officer.consent_page, *OFFICERS, fresh=True),
+    desk.post("/staff/consent", officer.extract, *OFFICERS, fresh=True),
     # who did what
     desk.get("/staff/acts", staff_acts.listing, "owner", "privacy"),
 ]
@@ -205,6 +226,7 @@ def make(
     app[page.SETTINGS], app[page.POOL], app[page.VAULT] = settings, pool, vault
     app[hooks.FETCHER], app[hooks.CERTIFICATES] = hooks.Fetcher(), {}
     app[entrance.HASHING] = asyncio.Semaphore(entrance.HASHING_AT_ONCE)
+    app[officer.ONE] = asyncio.Semaphore(1)
     app[metrics.GAUGES] = metrics.Gauges()
     app.cleanup_ctx.append(metrics.ticking)
     app.add_routes(ROUTES)

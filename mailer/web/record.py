@@ -3,55 +3,15 @@
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 
 from mailer import newsletters, receipts, render, subscriptions
-from mailer.consent import SUBJECT, Event, Pause, pause
+from mailer.consent import SUBJECT
 from mailer.db import Connection
-from mailer.notices import Notice
 from mailer.receipts import Record
 from mailer.web import page
-
-FACTS = (
-    "origin",
-    "ip",
-    "form",
-    "cadence",
-    "server",
-    "reply",
-    "message_id",
-    "reason",
-    "answer_by",
-    "agreed_at",
-    "agreed_how",
-    "agreed_words",
-    "agreed_source",
-)
-"""What of the evidence is shown in words; all of it is in the download."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One consent event as the page tells it; `facts`: evidence by name.
-
-    `restricted`: what the use of the data became, if that changed; `pause`: likewise.
-    """
-
-    number: int
-    type: str
-    at: datetime
-    actor: str
-    newsletter: str | None
-    channel: str | None
-    restricted: bool | None
-    pause: Pause | None
-    notice: Notice | None
-    facts: Mapping[str, str]
-    commitment: str
 
 
 async def show(request: web.Request) -> web.Response:
@@ -65,7 +25,7 @@ async def show(request: web.Request) -> web.Response:
         "public/record.html",
         speak=record.own.subscriber.language,
         token=token(request),
-        record=[entry(record, event) for event in record.events],
+        record=[receipts.told(record, event) for event in record.events],
         titles=record.titles,
         agreements=list(record.agreements()),
     )
@@ -87,26 +47,6 @@ def token(request: web.Request) -> str:
 
 def unknown(request: web.Request) -> web.Response:
     return page.answer(request, "public/unknown.html", status=404)
-
-
-def entry(record: Record, event: Event) -> Entry:
-    content = event.content
-    evidence = content["evidence"]
-    earlier = {f"agreed_{name}": said for name, said in evidence.get("agreed", {}).items()}
-    told = {**evidence, **earlier}
-    return Entry(
-        content["seq"],
-        content["type"],
-        datetime.fromisoformat(content["at"]),
-        content["actor"].partition(":")[0],
-        content["newsletter"],
-        evidence.get("channel"),
-        evidence.get("to", {}).get("restricted"),
-        pause(content),
-        record.notices[content["notice"]["id"]] if content["notice"] else None,
-        {name: str(told[name]) for name in FACTS if told.get(name)},
-        event.commitment.hex(),
-    )
 
 
 # downloads
@@ -163,7 +103,7 @@ def in_words(request: web.Request, record: Record) -> str:
         "public/record_alone.html",
         page.language(request, record.own.subscriber.language),
         address=record.own.address.given,
-        record=[entry(record, event) for event in record.events],
+        record=[receipts.told(record, event) for event in record.events],
         titles=record.titles,
     )
 

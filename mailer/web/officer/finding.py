@@ -1,0 +1,143 @@
+"""A person's page. Each look is a form that was sent, with its reason, and is on record.
+
+No address is in any URL: a person is found by a form, and named by their random id afterwards.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from aiohttp import web
+
+from mailer import acts, bounces, newsletters, people, receipts, suppressions
+from mailer.bounces import Line
+from mailer.db import Connection
+from mailer.errors import Refusal, Unknown
+from mailer.receipts import Record
+from mailer.subscriptions import Own
+from mailer.web import desk, forms, page
+from mailer.web.desk import Who
+
+BOUNCES = 20
+WHAT = "record"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the page shows; `bounces`: the latest, each with what was said, addresses masked."""
+
+    record: Record
+    suppressed: suppressions.Reason | None
+    bounces: Sequence[tuple[Line, object]]
+
+
+def person(request: web.Request) -> UUID:
+    return UUID(request.match_info["id"])
+
+
+# by address
+
+
+async def find_page(request: web.Request, who: Who) -> web.Response:
+    """GET /staff/people"""
+    return finding(request, who, None)
+
+
+def finding(
+    request: web.Request, who: Who, fault: Refusal | None, email: str = "", reason: str = ""
+) -> web.Response:
+    return desk.answer(
+        request,
+        who,
+        "staff/people.html",
+        status=page.STATUS[type(fault)] if fault else 200,
+        faults=desk.refused(request, who, fault) if fault else {},
+        email=email,
+        reason=reason,
+    )
+
+
+async def find(request: web.Request, who: Who) -> web.Response:
+    """POST /staff/people: who has this address. That nobody has is an answer too: on record."""
+    sent = await forms.read(request)
+    keys, pool = request.app[page.VAULT], request.app[page.POOL]
+    email, reason = forms.one(sent, "email").strip(), forms.one(sent, "reason").strip()
+    try:
+        desk.text(sent, "email")
+        desk.text(sent, "reason")
+        async with pool.acquire() as conn, conn.transaction():
+            own = await people.view(conn, keys, email, what=WHAT, reason=reason, actor=who.actor)
+            seen = await gather(request, who, conn, own)
+    except Unknown as fault:
+        async with pool.acquire() as conn, conn.transaction():
+            await acts.record(conn, keys, who.actor, "person.sought", reason=reason)
+        return finding(request, who, fault, email, reason)
+    except Refusal as fault:
+        return finding(request, who, fault, email, reason)
+    return shown(request, who, seen)
+
+
+# by id
+
+
+async def look_page(request: web.Request, who: Who) -> web.Response:
+    """GET /staff/people/ID: why they are looked at; nothing of theirs is shown yet."""
+    async with request.app[page.POOL].acquire() as conn:
+        await people.known(conn, request.app[page.VAULT], person(request))
+    return opening(request, who, None)
+
+
+def opening(request: web.Request, who: Who, fault: Refusal | None) -> web.Response:
+    return desk.answer(
+        request,
+        who,
+        "staff/person_open.html",
+        status=page.STATUS[type(fault)] if fault else 200,
+        faults=desk.refused(request, who, fault) if fault else {},
+        id=person(request),
+    )
+
+
+async def look(request: web.Request, who: Who) -> web.Response:
+    """POST /staff/people/ID"""
+    sent = await forms.read(request)
+    keys = request.app[page.VAULT]
+    try:
+        reason = desk.text(sent, "reason")
+        async with request.app[page.POOL].acquire() as conn, conn.transaction():
+            own = await people.known(conn, keys, person(request))
+            await people.looked(conn, keys, own, what=WHAT, reason=reason, actor=who.actor)
+            seen = await gather(request, who, conn, own)
+    except Refusal as fault:
+        return opening(request, who, fault)
+    return shown(request, who, seen)
+
+
+async def gather(request: web.Request, who: Who, conn: Connection, own: Own) -> Seen:
+    keys = request.app[page.VAULT]
+    spoken = page.language(request, who.account.language)
+    titles = {each.slug: each.title(spoken) for each in await newsletters.all_(conn)}
+    base = request.app[page.SETTINGS].base_url
+    return Seen(
+        await receipts.gather(conn, own, titles, base),
+        await suppressions.reason(conn, keys, own.address),
+        [
+            (line, bounces.described(*await bounces.get(conn, keys, line.id)))
+            for line in await bounces.latest(conn, own.subscriber.id, None, BOUNCES)
+        ],
+    )
+
+
+def shown(request: web.Request, who: Who, seen: Seen) -> web.Response:
+    own = seen.record.own
+    return desk.answer(
+        request,
+        who,
+        "staff/person.html",
+        own=own,
+        id=own.subscriber.id,
+        record=[receipts.told(seen.record, event) for event in own.record],
+        titles=seen.record.titles,
+        suppressed=seen.suppressed,
+        bounces=seen.bounces,
+    )
