@@ -144,6 +144,7 @@ CHANGES = {
     "notice": "(select id from notice where id <> notice limit 1)",
     "body": "body || ''::bytea || 'x'",
     "leaf": "null",
+    "staff": "'somebody'",
 }
 
 

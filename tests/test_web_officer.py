@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import AsyncIterator
 from typing import Any
 
-import pyrage
+import pyrage  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
 from mailer import acts, address, erasures, people, subscribers, suppressions

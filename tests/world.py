@@ -62,7 +62,7 @@ async def make(conn: Connection, vault: Vault, slug: str = "weekly") -> World:
     )
     house = await subjects.house(conn, vault)
     published = {
-        language: await notices.publish(conn, house, words(language), actor="staff:anna")
+        language: await notices.publish(conn, house, words(language), actor="staff:nina")
         for language in WORDING
     }
     return World(newsletter, published)
