@@ -30,8 +30,8 @@ from mailer.errors import Conflict, Invalid
 SQL = db.statements("backups")
 
 FORMAT = "mailer/backup/1"
-WORKING = ["worker", "log_objection"]
-"""Who works just now, and what they think: of no use to anybody later."""
+WORKING = ["worker", "log_objection", "session"]
+"""Who works or is signed in just now: of no use to anybody later, and nobody is signed in again."""
 
 MADE_BY_MIGRATIONS = "migration"
 FRAME = struct.Struct(">cI")

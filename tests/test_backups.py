@@ -17,7 +17,7 @@ from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.errors import Conflict, Invalid
 from mailer.vault import Vault, new_master
-from tests import commands, site, world
+from tests import commands, desk, site, world
 from tests.test_erasures import erase, verified
 from tests.test_whole_road import publish
 from tests.test_withdrawals import leave, state
@@ -55,11 +55,13 @@ async def lived_in(conn: Connection, vault: Vault, settings: Settings) -> None:
         await editions.begin(conn, settings, digest)
 
 
-async def test_every_row_comes_back_and_everything_verifies(
-    conn: Connection, vault: Vault, settings: Settings, empty: str
+async def test_every_row_comes_back_but_nobody_is_signed_in_and_everything_verifies(
+    conn: Connection, pool: Pool, vault: Vault, settings: Settings, empty: str
 ) -> None:
     await lived_in(conn, vault, settings)
-    made, stream = await written(conn)
+    async with desk.signed_in(pool, vault, "viewer"):
+        made, stream = await written(conn)
+        await conn.execute("delete from session")
     assert made.rows["subscription"] == 2
     before = await site.content(conn)
     contents = await restored(empty, stream)
