@@ -44,6 +44,7 @@ from mailer import (
     floods,
     imap,
     imports,
+    journal,
     keys,
     outbox,
     pictures,
@@ -446,12 +447,12 @@ class Worker:
 
     async def forget_again(self) -> bool:
         """Whom the journal names and a restored backup has brought back."""
-        for batch in erasures.batches(erasures.file(self.settings.data_dir)):
+        for batch in journal.batches(erasures.read(erasures.file(self.settings.data_dir))):
             async with self.pool.acquire() as conn, conn.transaction():
                 gone = await erasures.replay(conn, self.keys, batch, actor=SYSTEM)
             if gone:
                 log.warning("%d people were erased again: a backup had them back", len(gone))
-        for told in withdrawals.batches(self.settings.data_dir / withdrawals.LEFT):
+        for told in journal.batches(withdrawals.read(self.settings.data_dir / withdrawals.LEFT)):
             async with self.pool.acquire() as conn, conn.transaction():
                 ended = await withdrawals.replay(conn, self.keys, told, actor=SYSTEM)
             if ended:
