@@ -10,23 +10,27 @@ import argparse
 import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeAlias
 
 MESSAGE_ID = re.compile(rb"^Message-ID: <([^>]+)>", re.MULTILINE)
 OFFER = b"250-sink.example.org\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
 
 
-class Connection(asyncio.Protocol):
-    """One client; `log` is shared."""
+Keep: TypeAlias = Callable[["Connection", bytes], None]
+"""Gets each mail before it is answered, with the connection that knows its envelope."""
 
-    def __init__(self, log: TextIO, port: int, late: float) -> None:
-        self.log, self.port, self.late = log, port, late
+
+class Connection(asyncio.Protocol):
+    """One client."""
+
+    def __init__(self, keep: Keep, late: float = 0.0) -> None:
+        self.keep, self.late = keep, late
         self.buffer = bytearray()
         self.text = False
-        self.recipient = ""
+        self.sender = self.recipient = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -52,18 +56,17 @@ class Connection(asyncio.Protocol):
 
     def took(self, mail: bytes) -> bytes:
         self.text = False
-        found = MESSAGE_ID.search(mail)
-        name = found[1].decode() if found else "-"
-        self.log.write(f"{time.time():.4f} {self.port} {self.recipient} {name}\n")
-        self.log.flush()
+        self.keep(self, mail)
         return b"250 2.0.0 taken\r\n"
 
     def answer(self, line: bytes) -> bytes:
         verb = line[:4].upper()
         if verb == b"EHLO":
             return OFFER
+        if verb == b"MAIL":
+            self.sender = within(line)
         if verb == b"RCPT":
-            self.recipient = line.partition(b"<")[2].partition(b">")[0].decode()
+            self.recipient = within(line)
         if verb == b"DATA":
             self.text = True
             return b"354 go on\r\n"
@@ -71,6 +74,16 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_later(self.late + 0.01, self.transport.close)
             return b"221 2.0.0 bye\r\n"
         return b"250 2.0.0 fine\r\n"
+
+
+def within(line: bytes) -> str:
+    """The address in angle brackets."""
+    return line.partition(b"<")[2].partition(b">")[0].decode()
+
+
+def message_id(mail: bytes) -> str:
+    found = MESSAGE_ID.search(mail)
+    return found[1].decode() if found else "-"
 
 
 def main() -> None:
@@ -87,11 +100,12 @@ def main() -> None:
 async def serve(log: TextIO, host: str, ports: Sequence[int], late: float) -> None:
     loop = asyncio.get_running_loop()
 
-    def client(port: int) -> Connection:
-        return Connection(log, port, late)
+    def write(port: int, client: Connection, mail: bytes) -> None:
+        log.write(f"{time.time():.4f} {port} {client.recipient} {message_id(mail)}\n")
+        log.flush()
 
     for port in ports:
-        await loop.create_server(partial(client, port), host, port)
+        await loop.create_server(partial(Connection, partial(write, port), late), host, port)
     await asyncio.Event().wait()
 
 
