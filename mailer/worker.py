@@ -75,13 +75,14 @@ from mailer.vault import Vault
 log = logging.getLogger(__name__)
 
 ADMIT_AT_ONCE = 100
+BRING_AT_ONCE = 500
 LETTER_CONNECTIONS = 2
 DATABASE_CONNECTIONS = 16
 """Three for each delivery while it goes on, one that listens, and one for each other step."""
 
 FEEDS_AT_ONCE = 8
 LOOK_SECONDS = 5.0
-BRING_SECONDS = 2.0
+BRING_SECONDS = 1.0
 FEED_SECONDS = 15.0
 PICTURE_SECONDS = 15.0
 SCHEDULE_SECONDS = 10.0
@@ -298,9 +299,13 @@ class Worker:
         return False
 
     async def bring_over(self) -> bool:
-        async with self.pool.acquire() as conn, conn.transaction():
-            taken = await imports.take(conn, self.keys, self.settings.confirm_hours, ADMIT_AT_ONCE)
-        return taken == ADMIT_AT_ONCE
+        async with self.pool.acquire() as conn:
+            await outbox.by_key(conn)
+            async with conn.transaction():
+                taken = await imports.take(
+                    conn, self.keys, self.settings.confirm_hours, BRING_AT_ONCE
+                )
+        return taken == BRING_AT_ONCE
 
     async def poll(self) -> bool:
         """One feed at a time in each loop, so that a slow server holds up nobody else's."""
