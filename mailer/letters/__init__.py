@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 from markupsafe import Markup
 
 from mailer import render
-from mailer.articles import Article, Attachment
+from mailer.articles import Article, Attachment, cleaning
 from mailer.config import Settings
 from mailer.digests import Digest, Edition, Item
-from mailer.letters import prose
+from mailer.letters import markdown, prose
 from mailer.newsletters import Newsletter
 from mailer.notices import Notice
 from mailer.pictures import Frame
@@ -220,6 +220,7 @@ def in_room(
 ) -> Letter:
     archive = f"{settings.base_url}/archive/{newsletter.slug}/{digest.number}?lang={language}"
     every = [shown(settings, item, language, newsletter, ROOMS[0]) for item in items]
+    introduction = markdown.html(digest.introduction.get(language, ""))
     return composed(
         "digest",
         settings,
@@ -227,7 +228,9 @@ def in_room(
         language,
         listed(settings, newsletter, digest, language),
         number=digest.number,
-        introduction=paragraphs(digest.introduction.get(language, "")),
+        introduction=introduction,
+        opening=cleaning.words(introduction),
+        foreword=prose.plain(introduction),
         items=[shown(settings, item, language, newsletter, room) for item in items[: room.items]],
         every=every,
         contents=every[: room.items] if len(every) >= TABLE_OF_CONTENTS else [],
@@ -356,11 +359,6 @@ def host(origin: str | None) -> str | None:
         return None
     good = found.isascii() and found.replace(".", "").replace("-", "").isalnum()
     return found if good and len(found) <= MOST_HOST else None
-
-
-def paragraphs(text: str) -> list[str]:
-    lines = text.replace("\r\n", "\n").split("\n\n")
-    return [said for part in lines if (said := " ".join(part.split()))]
 
 
 def shown(

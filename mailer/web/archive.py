@@ -9,6 +9,7 @@ from mailer import digests, newsletters, render, tokens
 from mailer.db import Connection
 from mailer.digests import Digest, Edition
 from mailer.errors import Unknown
+from mailer.letters import markdown
 from mailer.newsletters import Newsletter
 from mailer.web import page
 
@@ -60,7 +61,8 @@ async def feed(request: web.Request) -> web.Response:
             for edition in await digests.editions(conn, digest.id):
                 if edition.language == language:
                     shown = await digests.these(conn, edition.articles)
-                    entries.append((digest, edition, [item.article for item in shown]))
+                    said = markdown.html(digest.introduction.get(language, ""))
+                    entries.append((digest, edition, said, [item.article for item in shown]))
     text = render.page(
         "public/feed.xml",
         language,

@@ -22,7 +22,6 @@ from mailer.web.forms import Fields
 from mailer.web.issues import named
 
 ON_OFFER = 50
-INTRODUCTION_CHARACTERS = 5000
 NUMBER_DIGITS = 18
 
 
@@ -186,11 +185,11 @@ def introduction(newsletter: Newsletter, sent: Fields) -> dict[str, str]:
     for language in newsletter.languages:
         field = f"introduction-{language}"
         text = forms.one(sent, field).replace("\r\n", "\n").strip()
-        if len(text) > INTRODUCTION_CHARACTERS:
+        if len(text) > digests.MOST_INTRODUCTION:
             raise Invalid(
                 "This is too long: {most} characters at most.",
                 field=field,
-                most=INTRODUCTION_CHARACTERS,
+                most=digests.MOST_INTRODUCTION,
             )
         if forms.UNSEEN.search(text.replace("\n", " ").replace("\t", " ")):
             raise Invalid(
