@@ -13,13 +13,6 @@ from mailer.letters import markdown
 from mailer.newsletters import Newsletter
 from mailer.web import page
 
-MAIL_POLICY = {
-    # Styles of a mail stand in its tags. Nothing else of it is let near: no script can run, no form
-    # be sent, nothing be loaded from elsewhere, and a sandbox keeps it from being one of our pages.
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
-    "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation",
-}
 OWN_LINK = re.compile(
     r"<a\b[^>]*(?:{})[^>]*>.*?</a>".format("|".join(tokens.SLOTS.values())), re.DOTALL
 )
@@ -87,7 +80,7 @@ async def issue(request: web.Request) -> web.Response:
     accepted = request.headers.get("Accept-Language")
     edition = editions[render.best(request.query.get("lang"), accepted, offered)]
     text = public(edition, bar(request, newsletter, digest, edition, editions))
-    headers = {**page.PUBLIC, **MAIL_POLICY, "Content-Language": edition.language}
+    headers = {**page.PUBLIC, **page.MAIL_ALONE, "Content-Language": edition.language}
     return web.Response(text=text, content_type="text/html", headers=headers)
 
 
