@@ -1,5 +1,6 @@
 """Where benchmarks happen: a database of their own, the real commands as processes, the machine."""
 
+import asyncio
 import base64
 import json
 import os
@@ -85,6 +86,8 @@ async def database(folder: Path, named: str) -> AsyncIterator[str]:
         return
     async with embedded.server(folder) as url:
         yield url
+    while not embedded.unowned(folder / "postgres"):  # it writes until it is gone
+        await asyncio.sleep(0.05)
 
 
 async def furnish(pool: Pool, key: str) -> tuple[Vault, Newsletter, Notice]:
