@@ -6,5 +6,6 @@ house       the processes of a house, each of which can be killed and started ag
 judging     what was lost, what came twice, what waits, what does not verify
 apart       namespaces of its own, for what would touch the machine
 breaking_…  the faults themselves, by what breaks
+moving_on   a backup and an upgrade under load
 catalogue   all of them, by name
 """

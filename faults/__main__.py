@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import logging
+import signal
 import sys
 import tempfile
 import time
@@ -58,6 +59,7 @@ def main() -> None:
         for fault in FAULTS:
             print(f"{fault.name:14} {fault.what}")
         return
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # nothing is left running
     logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # that the database is gone we know
     names = given.names or (QUICK if given.quick else BY_NAME)
     rows = [tried(BY_NAME[name], given.readers) for name in names]

@@ -13,6 +13,7 @@ from faults import (
     breaking_mail,
     breaking_networks,
     breaking_processes,
+    moving_on,
 )
 from faults import house as houses
 from faults.house import House
@@ -76,6 +77,10 @@ FAULTS = (
           breaking_clocks.opened, lacking=breaking_clocks.lacking),
     Fault("partition", "one of two hosts cut off for 20 s", breaking_networks.cut_off,
           breaking_networks.opened, lacking=apart.lacking, apart=True),
+    Fault("backup", "restored from a backup made under load",
+          moving_on.back_up, afterwards=moving_on.restore),
+    Fault("upgrade", "schema expanded under the old version",
+          moving_on.expand, afterwards=moving_on.contract),
 )  # fmt: skip
 BY_NAME = {fault.name: fault for fault in FAULTS}
 QUICK = ("web", "worker", "postgres", "smtp-gone")

@@ -79,7 +79,7 @@ class Part:
 class House:
     """One web process and two workers on a database; `cuts`: wires of workers that were cut;
     `servers`: of PostgreSQL, where it is not the embedded one; `wrong`: sentences of the fault's
-    own."""
+    own; `promised`: who had been thanked, and who was sure, at a moment that a fault remembers."""
 
     here: Place
     post: Post
@@ -90,6 +90,7 @@ class House:
     cuts: int = 0
     servers: Sequence[Server] = ()
     wrong: list[str] = field(default_factory=list)
+    promised: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 
     @property
     def parts(self) -> list[Part]:

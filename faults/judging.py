@@ -1,17 +1,19 @@
 """What came of it: what was lost, what came twice, what waits for ever, what does not verify."""
 
 import asyncio
-import json
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bench.place import Place
 from faults.house import WIRE, House
 from faults.post import Mail
 from mailer import address, digests, subscribers
+from mailer.cli import door, verifying
+from mailer.consent import Verification
 from mailer.db import Connection
+from mailer.log.verification import Sealed
 
 DRAIN_SECONDS = 90.0
 MORE_MEMORY = 1.5
@@ -60,13 +62,15 @@ async def drained(house: House) -> list[str]:
         await asyncio.sleep(0.5)
 
 
+WAITING = {
+    "mails wait": "select count(*) from outbox where state = 'waiting'",
+    "requests wait": "select count(*) from request",
+    "events are not sealed": "select count(*) from consent_event where leaf is null",
+}
+
+
 async def waits(conn: Connection, house: House) -> list[str]:
-    counts = {
-        "mails wait": "select count(*) from outbox where state = 'waiting'",
-        "requests wait": "select count(*) from request",
-        "events are not sealed": "select count(*) from consent_event where leaf is null",
-    }
-    found = {what: await conn.fetchval(text) for what, text in counts.items()}
+    found = {what: await conn.fetchval(text) for what, text in WAITING.items()}
     wrong = [f"{many} {what} for ever" for what, many in found.items() if many]
     if house.crowd.digest is not None:
         state = (await digests.get(conn, house.crowd.digest.id)).state
@@ -96,14 +100,13 @@ async def judge(house: House, row: Row) -> None:
     row.wrong += wrong
     if row.doubled > row.allowed:
         row.wrong.append(f"{row.doubled} mails came twice, {row.allowed} were allowed to")
-    row.wrong += await verified(house)
+    async with house.here.pool.acquire() as conn:
+        row.wrong += await verified(conn, house.here)
     if row.memory_after > MORE_MEMORY * row.memory_before:
         row.wrong.append("memory is not back")
 
 
-async def kept(
-    conn: Connection, here: Place, emails: Sequence[str] | dict[str, float]
-) -> dict[str, str]:
+async def kept(conn: Connection, here: Place, emails: Iterable[str]) -> dict[str, str]:
     """What is on record of each: `sealed`, or the state of the subscription."""
     found = {}
     for email in emails:
@@ -133,9 +136,12 @@ def doubled(mails: Sequence[Mail], cuts: int) -> tuple[int, list[str]]:
     return again, wrong
 
 
-async def verified(house: House) -> list[str]:
-    """What `mailer consent verify` finds."""
-    status, said = await house.command("consent", "verify", "--json")
-    if status == 0 and not json.loads(said)["waiting"]:
-        return []
-    return [f"the record does not verify: {said.strip().splitlines()[-1]}"]
+async def verified(conn: Connection, here: Place) -> list[str]:
+    """What `mailer consent verify` finds: everything recomputed, and nothing that waits."""
+    seen, sealed = Verification(), Sealed()
+    house = door.House(here.settings, conn, here.vault)
+    async with conn.transaction(isolation="repeatable_read"):
+        found = [
+            verifying.line(finding) async for finding in verifying.found(house, [], seen, sealed)
+        ]
+    return [f"the record does not verify: {found[0]}"] if found else []
