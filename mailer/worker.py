@@ -1,7 +1,7 @@
 """The worker: loops around one step each. Any number of workers share the work.
 
     admit        requests → subscriptions and confirmation mails, of domains that mail can reach
-    admit slow   likewise those that nothing speaks for, a mail at a time
+    admit slow   likewise those that nothing speaks for, a few mails at a time
     floods       sees them begin and end
     bring over   imported people → subscriptions and confirmation mails, as fast as those go
     letters      mails to one person; on connections of their own, so digests never hold them up
@@ -80,6 +80,7 @@ DATABASE_CONNECTIONS = 16
 
 FEEDS_AT_ONCE = 8
 LOOK_SECONDS = 5.0
+SLOW_SECONDS = 2.0
 BRING_SECONDS = 2.0
 FEED_SECONDS = 15.0
 PICTURE_SECONDS = 15.0
@@ -145,7 +146,7 @@ class Worker:
                 bulk, wake["digests"], self.settings.smtp_connections, letters=False
             )
             loops.create_task(self.repeat(self.admit, wake["request"], LOOK_SECONDS))
-            loops.create_task(self.repeat(self.admit_slow, asyncio.Event(), LOOK_SECONDS))
+            loops.create_task(self.repeat(self.admit_slow, asyncio.Event(), SLOW_SECONDS))
             loops.create_task(self.repeat(self.look_for_floods, asyncio.Event(), FLOOD_SECONDS))
             loops.create_task(self.repeat(self.bring_over, wake["imports"], BRING_SECONDS))
             loops.create_task(self.deliver(to_people))
@@ -261,6 +262,7 @@ class Worker:
 
     async def admit(self) -> bool:
         async with self.pool.acquire() as conn:
+            await subscriptions.promote(conn)
             waiting = await subscriptions.waiting(conn, self.keys, ADMIT_AT_ONCE)
         dead = await self.dead(waiting.values())
         async with self.pool.acquire() as conn, conn.transaction():

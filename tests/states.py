@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from urllib.parse import urlencode
 
 from playwright.async_api import Page
 
@@ -18,6 +19,7 @@ from mailer import (
     newsletters,
     notices,
     people,
+    puzzles,
     rectification,
     renewals,
     subjects,
@@ -288,6 +290,17 @@ async def form_for_the_element(stage: Stage) -> None:
 @state("/check-inbox")
 async def check_inbox(stage: Stage) -> None:
     await stage.open("/check-inbox")
+
+
+@state("/check-inbox")
+async def check_inbox_with_puzzle(stage: Stage) -> None:
+    """A flood is on; no script runs, so that it stays as it is."""
+    puzzle = puzzles.packed(puzzles.pose(stage.vault, puzzles.NUMBERS_IN_FLOODS))
+    await stage.page.route(
+        "**/puzzle.js", lambda route: route.fulfill(body="", content_type="text/javascript")
+    )
+    await stage.open(f"/check-inbox?{urlencode({'puzzle': puzzle, 'meant': 'gmail.com'})}")
+    assert await stage.page.locator("[data-puzzle]").count()
 
 
 @state("/notice/{id}")

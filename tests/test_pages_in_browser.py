@@ -47,6 +47,7 @@ ALIKE = (
     ["no_archive", "archives"],
     ["nothing_sent", "past_issues"],
     ["empty_form", "form_with_puzzle", "form_for_the_element"],
+    ["check_inbox", "check_inbox_with_puzzle"],
     ["mine", "mine_waiting", "mine_only_kept"],
     ["my_address", "my_address_only_kept"],
 )

@@ -1,12 +1,16 @@
 """Requests: what a form left, one sealed row each, until a worker takes it.
 
-    leave   what came to the door, as one statement: counted by network, kept or too many
-    admit   request → asked, or nothing
+    leave    what came to the door, as one statement: counted by network, kept or too many
+    solve    a puzzle that was posed when a form came is solved by now
+    promote  slow → prompt, for that
+    admit    request → asked, or nothing
 
 Two queues. Requests are prompt, unless nothing speaks for them: the form was filled in faster than
 people can, a flood is on, or many are for one small domain; then they are slow. A solved puzzle
-(`puzzles`) makes any of them prompt. None of this knows whose address it is. On both queues, first
-come those whose networks have asked least.
+(`puzzles`) makes any of them prompt, also when it comes later than the form. None of this knows
+whose address it is. On both queues, first come those whose networks have asked least: each network
+once, then each a second time, and so on. On the slow one, before all others, come those that are
+ordinary: they wait for nothing but that a flood is on.
 """
 
 import json
@@ -70,7 +74,11 @@ NOWHERE = "invalid"
 
 SLOW_TURN = "slow requests"
 SLOW_SECONDS = 10
-"""One mail comes of the slow requests in so many seconds, of all workers together."""
+ORDINARY_A_TURN = 20
+"""A turn comes once in so many seconds, for all workers together. Of it come so many mails of
+ordinary requests and, if no more of those wait, one of the others. Whoever wants to be ordinary has
+to seem so in many networks; by solving puzzles, ten a second and more with one core, they would get
+further."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +108,16 @@ class Sealed:
 
 @dataclass(frozen=True)
 class Left:
-    """A sealed wish at the door. `network`: its keyed hash; `puzzle`: of a solved one."""
+    """A sealed wish at the door. `network`: its keyed hash. `puzzle`: of a solved one; `posed`: of
+    one that is yet to be solved. `doubtful`: nothing speaks for it. `ordinary`: it came by a form
+    of ours, filled in as people do."""
 
     request: Sealed
     network: bytes
     puzzle: bytes | None
     doubtful: bool
+    ordinary: bool = False
+    posed: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -121,13 +133,14 @@ class Kept:
 
 @dataclass(frozen=True)
 class Request:
-    """A row; `proven`: by a puzzle."""
+    """A row; `proven`: by a puzzle. `ordinary`: nothing is unusual about it or its network."""
 
     id: UUID
     dek: bytes
     payload: bytes
     created_at: datetime
     proven: bool = False
+    ordinary: bool = False
 
 
 @dataclass(frozen=True)
@@ -201,12 +214,21 @@ async def leave(conn: Connection, forms: Sequence[Left]) -> list[Kept]:
         [form.network for form in forms],
         [form.puzzle for form in forms],
         [form.doubtful for form in forms],
+        [form.ordinary for form in forms],
+        [form.posed for form in forms],
         WINDOW_SECONDS,
+        SEVERAL,
         MOST,
         MOST_PROVEN,
         puzzles.LIFE,
         outbox.CHANNEL,
     )
+
+
+async def solve(conn: Connection, puzzle: bytes) -> None:
+    """Note the solution of a puzzle that was posed when a form came; which, a worker looks up."""
+    await conn.execute(SQL.solve, puzzle, puzzles.LIFE)
+    await outbox.wake(conn, "request")
 
 
 async def weight(conn: Connection, network: bytes) -> float:
@@ -215,6 +237,11 @@ async def weight(conn: Connection, network: bytes) -> float:
 
 
 # the worker
+
+
+async def promote(conn: Connection) -> None:
+    """Make those prompt whose puzzle has been solved since they came."""
+    await conn.execute(SQL.promote)
 
 
 async def waiting(conn: Connection, keys: Vault, limit: int) -> dict[UUID, str]:
@@ -265,20 +292,39 @@ async def admit(
 async def admit_slow(
     conn: Connection, keys: Vault, confirm_hours: int, ids: Iterable[UUID], dead: Container[str]
 ) -> bool:
-    """Take slow requests until a mail comes of one; False: one did, or it is not our turn.
+    """Take slow requests, in their order, until as many mails come of them as may in a turn; False:
+    some did, or it is not our turn.
 
     Those that no mail comes of, because somebody was asked before, cost nobody a turn.
     """
     if not await conn.fetchval(SQL.take_turn, SLOW_TURN, timedelta(seconds=SLOW_SECONDS)):
         return False
-    taken = 0
+    taken = mails = 0
     for id_ in ids:
-        asking = opened_of(keys, await db.fetch(conn, Request, SQL.take_slow, id_))
+        row = await db.first(conn, Request, SQL.take_slow, id_)
+        if row is None:
+            continue
         taken += 1
-        if await admit_each(conn, keys, asking, confirm_hours, dead):
-            return False
-    await conn.execute(SQL.give_turn_back, SLOW_TURN)
-    return taken > 0
+        mails += await admit_slow_one(conn, keys, confirm_hours, row, dead)
+        if mails >= (ORDINARY_A_TURN if row.ordinary else 1):
+            break
+    if mails == 0:
+        await conn.execute(SQL.give_turn_back, SLOW_TURN)
+    return taken > 0 and mails == 0
+
+
+async def admit_slow_one(
+    conn: Connection, keys: Vault, confirm_hours: int, row: Request, dead: Container[str]
+) -> int:
+    """How many mails come of it; none of an ordinary one that is too many for its domain, which
+    waits on among the others."""
+    opened = opened_of(keys, [row])
+    if row.ordinary and await over_of_domains(conn, keys, opened):
+        await conn.execute(SQL.slow_down, [row.id])
+        return 0
+    await conn.execute(SQL.drop_requests, [row.id])
+    await disposable.count(conn, [asking.address for asking in opened])
+    return await admit_each(conn, keys, opened, confirm_hours, dead)
 
 
 def opened_of(keys: Vault, taken: Sequence[Request]) -> list[Asking]:
