@@ -103,6 +103,9 @@ join subscription s on s.subscriber = p.id
 join newsletter n on n.id = s.newsletter
 where p.lookup = any ($1::bytea[]) and s.mailed_at > now() - $2::interval;
 
+-- name: brake
+update request set slow = true where id = any ($1::uuid[]);
+
 -- name: slow_down
 -- They are of those that are too many for a domain.
 update request set slow = true, ordinary = false where id = any ($1::uuid[]);
@@ -266,6 +269,10 @@ set language = $2, cadence = $3,
     entered = case when s.state = 'confirmed' then
         coalesce((select max(issued) from digest where newsletter = s.newsletter), 0) end
 where s.id = $1;
+
+-- name: pausable -> mailer.subscriptions.Days
+select id as newsletter, today + 1 as first, today + $1::integer as last
+from (select id, (now() at time zone timezone)::date as today from newsletter) n;
 
 -- name: pause
 -- Until that day begins where the newsletter is at home.

@@ -352,6 +352,22 @@ async def test_in_a_flood_who_proves_something_goes_on_and_the_others_wait(here:
     assert await here.queues() == {"proven": 1, "slow": 1}
 
 
+async def test_what_came_before_the_flood_was_seen_and_is_still_here_waits_too(here: Here) -> None:
+    other = await world.make(here.conn, here.vault, "other")
+    shown = {"form": "hosted/1", "stamp": here.shown(20)}
+    await here.send(ANNA, **shown)
+    sent = fields(other, "vera@example.org")
+    assert (await here.client.post("/subscribe", data=sent, headers=JSON)).status == 202
+    proven = solution(puzzles.pose(here.vault, 50))
+    await here.send("boris@example.org", puzzle=proven)
+    await here.flood()
+    await subscriptions.admit(here.conn, here.vault, HOURS, 10)
+    assert await here.queues() == {"slow": 1}
+    assert await mails(here.conn) == 2
+    await turn(here.conn, here.vault)
+    assert await world.found(here.conn, here.vault, ANNA)
+
+
 async def test_a_flood_over_one_newsletter_is_none_over_another(here: Here) -> None:
     other = await world.make(here.conn, here.vault, "other")
     await here.flood()
@@ -416,7 +432,7 @@ async def turn(conn: Connection, vault: Vault, most: int = 50) -> bool:
     """What a worker does with slow ones; whether it would go on."""
     waiting = await subscriptions.waiting_longest(conn, vault, most)
     async with conn.transaction():
-        return bool(waiting) and await subscriptions.admit_slow(conn, vault, HOURS, waiting, ())
+        return bool(waiting) and await subscriptions.admit_slow(conn, vault, HOURS, waiting)
 
 
 async def mails(conn: Connection) -> int:

@@ -29,6 +29,7 @@ from mailer import (
     consent,
     db,
     disposable,
+    floods,
     limits,
     lookalikes,
     newsletters,
@@ -44,6 +45,7 @@ from mailer.address import Address
 from mailer.consent import SUBJECT, Actor
 from mailer.db import Connection
 from mailer.errors import Invalid
+from mailer.floods import Flood
 from mailer.newsletters import Newsletter
 from mailer.notices import Notice
 from mailer.subscriptions.asking import MAIL_AGAIN, Choice, ask
@@ -152,6 +154,20 @@ class Asking:
     wish: Wish
     address: Address
     lookup: bytes
+
+
+@dataclass(frozen=True)
+class Domains:
+    """What a worker knows of the domains it takes requests for.
+
+    `dead`: mail can't reach them, and none is tried. `thrown_away`: of throw-away addresses.
+    """
+
+    dead: Container[str] = ()
+    thrown_away: Container[str] = ()
+
+
+UNKNOWN = Domains()
 
 
 # at the door
@@ -269,28 +285,31 @@ async def admit(
     limit: int,
     *,
     among: Iterable[UUID] | None = None,
-    dead: Container[str] = (),
+    known: Domains = UNKNOWN,
 ) -> int:
     """Turn prompt requests into subscriptions and mails; how many were taken.
 
-    `among`: only these. `dead`: domains that mail can't reach; nothing is tried there.
+    `among`: only these. Those that came before a flood was seen, and are still here, wait as well.
     """
     ids = list(among) if among is not None else None
     taken = await db.fetch(conn, Request, SQL.take_requests, limit, ids)
     opened = opened_of(keys, taken)
-    slowed = await over_of_domains(conn, keys, opened)
-    gone = [row.id for row in taken if row.id not in slowed]
+    braked = unproven_of_floods(opened, await floods.on(conn))
+    slowed = await over_of_domains(conn, keys, [a for a in opened if a.request.id not in braked])
+    await conn.execute(SQL.brake, list(braked))
     await conn.execute(SQL.slow_down, list(slowed))
-    await conn.execute(SQL.drop_requests, gone)
-    await disposable.count(conn, [each.address for each in opened])
-    await admit_each(
-        conn, keys, [each for each in opened if each.request.id not in slowed], confirm_hours, dead
-    )
+    await conn.execute(SQL.drop_requests, [r.id for r in taken if r.id not in braked | slowed])
+    prompt = [each for each in opened if each.request.id not in braked | slowed]
+    await admit_each(conn, keys, prompt, confirm_hours, known)
     return len(taken)
 
 
 async def admit_slow(
-    conn: Connection, keys: Vault, confirm_hours: int, ids: Iterable[UUID], dead: Container[str]
+    conn: Connection,
+    keys: Vault,
+    confirm_hours: int,
+    ids: Iterable[UUID],
+    known: Domains = UNKNOWN,
 ) -> bool:
     """Take slow requests, in their order, until as many mails come of them as may in a turn; False:
     some did, or it is not our turn.
@@ -305,7 +324,7 @@ async def admit_slow(
         if row is None:
             continue
         taken += 1
-        mails += await admit_slow_one(conn, keys, confirm_hours, row, dead)
+        mails += await admit_slow_one(conn, keys, confirm_hours, row, known)
         if mails >= (ORDINARY_A_TURN if row.ordinary else 1):
             break
     if mails == 0:
@@ -314,7 +333,7 @@ async def admit_slow(
 
 
 async def admit_slow_one(
-    conn: Connection, keys: Vault, confirm_hours: int, row: Request, dead: Container[str]
+    conn: Connection, keys: Vault, confirm_hours: int, row: Request, known: Domains
 ) -> int:
     """How many mails come of it; none of an ordinary one that is too many for its domain, which
     waits on among the others."""
@@ -323,8 +342,7 @@ async def admit_slow_one(
         await conn.execute(SQL.slow_down, [row.id])
         return 0
     await conn.execute(SQL.drop_requests, [row.id])
-    await disposable.count(conn, [asking.address for asking in opened])
-    return await admit_each(conn, keys, opened, confirm_hours, dead)
+    return await admit_each(conn, keys, opened, confirm_hours, known)
 
 
 def opened_of(keys: Vault, taken: Sequence[Request]) -> list[Asking]:
@@ -343,6 +361,15 @@ def open_request(keys: Vault, row: Request) -> Asking | None:
         log.warning("request %s is for an address that is no longer accepted", row.id)
         return None
     return Asking(row, subject, wish, reached, keys.lookup(reached.normal))
+
+
+def unproven_of_floods(opened: Sequence[Asking], on: Sequence[Flood]) -> frozenset[UUID]:
+    flooded = {flood.newsletter for flood in on}
+    return frozenset(
+        asking.request.id
+        for asking in opened
+        if not asking.request.proven and (None in flooded or flooded & {*asking.wish.newsletters})
+    )
 
 
 async def over_of_domains(
@@ -376,20 +403,21 @@ async def admit_each(
     keys: Vault,
     askings: Sequence[Asking],
     confirm_hours: int,
-    dead: Container[str],
+    known: Domains,
 ) -> int:
     """How many mails come of it.
 
     Whoever was asked lately is passed over at once, as `ask` would: in a flood that is nearly all.
     """
+    await disposable.count(conn, sum(a.address.domain in known.thrown_away for a in askings))
     mails, done = 0, await asked_lately(conn, askings)
     # In the order of the index, so that two workers never wait for each other in a ring.
     for asking in sorted(askings, key=lambda a: a.lookup):
         about = {(asking.lookup, slug) for slug in asking.wish.newsletters}
-        if asking.address.domain not in dead and not about <= done:
+        if asking.address.domain not in known.dead and not about <= done:
             done |= about
             mails += await admit_one(conn, keys, asking, confirm_hours)
-    unreached = sum(asking.address.domain in dead for asking in askings)
+    unreached = sum(asking.address.domain in known.dead for asking in askings)
     if unreached:
         log.info("%d requests were for domains that take no mail", unreached)
     return mails
