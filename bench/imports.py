@@ -24,7 +24,7 @@ from uuid import uuid4
 from bench import place
 from bench.place import Place
 from mailer import imports
-from mailer.worker import ADMIT_AT_ONCE
+from mailer.worker.forms import ADMIT_AT_ONCE
 
 HOURS = 72
 PAYLOAD = secrets.token_bytes(600)

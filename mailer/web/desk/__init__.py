@@ -29,13 +29,13 @@ from mailer.web.desk.gate import (
     FRESH_MINUTES,
     Entry,
     Handler,
-    Who,
     anybody,
     get,
     half,
     install,
     post,
 )
+from mailer.web.desk.who import Who
 
 __all__ = [
     "EVERYONE",

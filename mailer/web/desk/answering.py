@@ -4,10 +4,7 @@ A handler reads its form with `forms.read`, does its work in one transaction, an
 `see_other` if it is done or with the form again and its faults, 422.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
@@ -15,10 +12,8 @@ from aiohttp import web
 from mailer import render
 from mailer.errors import Invalid, Refusal, Several
 from mailer.web import forms, page
+from mailer.web.desk.who import Who
 from mailer.web.forms import Fields
-
-if TYPE_CHECKING:
-    from mailer.web.desk.gate import Who
 
 MAY: web.AppKey[Callable[..., bool]] = web.AppKey("staff_may")
 
