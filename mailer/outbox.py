@@ -30,6 +30,7 @@ CANCELLED_AT_ONCE = 50
 
 Kind: TypeAlias = Literal["confirm", "already", "digest", "renew", "address"]
 StaffKind: TypeAlias = Literal["trouble", "invitation", "password", "trial"]
+Bell: TypeAlias = Literal["request", "outbox", "renewal", "import", "job"]
 Settled: TypeAlias = Literal["sent", "failed", "dropped"]
 STATES = ("waiting", "sent", "failed", "dropped")
 
@@ -126,7 +127,7 @@ async def put_edition(
     return added
 
 
-async def wake(conn: Connection, what: Literal["request", "outbox", "renewal", "import"]) -> None:
+async def wake(conn: Connection, what: Bell) -> None:
     await conn.execute(SQL.wake, CHANNEL, what)
 
 

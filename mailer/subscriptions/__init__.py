@@ -49,6 +49,7 @@ from mailer.subscriptions.listing import (
     Reason,
     Wanted,
     counts,
+    how_many,
     listing,
     reasons,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "counts",
     "end",
     "find",
+    "how_many",
     "lapse",
     "leave",
     "leave_all",
