@@ -100,6 +100,25 @@ class Due:
     next: datetime | None
 
 
+@dataclass(frozen=True)
+class Delivered:
+    """A mail to one person and what became of it. `at`: when it was settled, or put if it waits;
+    `reply`: the server's last words, addresses masked."""
+
+    kind: Kind
+    newsletter: str
+    digest: int | None
+    state: str
+    attempts: int
+    reply: str | None
+    at: datetime
+
+
+async def of_person(conn: Connection, subscriber: UUID, most: int) -> list[Delivered]:
+    """Latest first; settled ones are remembered for a month (`retention`)."""
+    return await db.fetch(conn, Delivered, SQL.of_person, subscriber, most)
+
+
 async def put(conn: Connection, kind: Kind, subscription: int) -> None:
     """A letter to one person; it goes before any digest."""
     await conn.execute(SQL.put, kind, subscription)

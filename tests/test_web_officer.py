@@ -14,6 +14,7 @@ import pyrage  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
 from mailer import acts, address, erasures, jobs, outbox, people, subscribers, suppressions
+from mailer.bounces.reasons import WORDS
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.errors import Unknown
@@ -222,6 +223,48 @@ async def test_an_evidence_pack_is_handed_over_once_everything_is_sealed(
     with zipfile.ZipFile(io.BytesIO(await answer.read())) as pack:
         assert "verify.py" in pack.namelist()
     assert (await events(conn, vault))[-1]["evidence"]["what"] == "evidence pack"
+
+
+async def test_an_address_on_no_list_is_silenced_and_let_in_again(
+    officer: Seat, conn: Connection, vault: Vault
+) -> None:
+    async def done(deed: str) -> str:
+        sent = {"email": BORIS, "deed": deed, "reason": WHY}
+        return await (await officer.post("/staff/people/address", sent)).text()
+
+    assert "This address is not suppressed." in await done("check")
+    assert "Nothing will be sent" in await done("suppress")
+    assert await suppressions.reason(conn, vault, address.parse(BORIS)) == "staff"
+    assert "This address is suppressed:" in await done("check")
+    assert "may subscribe again" in await done("release")
+    assert await suppressions.reason(conn, vault, address.parse(BORIS)) is None
+    assert "is not suppressed" in await done("release"), "there was nothing to lift"
+    acted = [evidence.get("act") for _, evidence in await told(conn, vault, officer)]
+    assert {"address.checked", "person.suppressed", "person.released"} <= set(acted)
+
+
+async def test_the_page_has_what_was_sent_and_a_mistaken_bounce_is_undone(
+    officer: Seat, conn: Connection, vault: Vault
+) -> None:
+    person, held = await anna(conn, vault), await world.found(conn, vault, ANNA)
+    await outbox.put(conn, "already", held.subscription.id)
+    await conn.execute("update outbox set state = 'sent', reply = '250 kept', settled_at = now()")
+    number: int = await conn.fetchval(
+        "insert into bounce (subscription, channel, kind, reason, status) "
+        "values ($1, 'smtp', 'hard', $2, '5.1.1') returning id",
+        held.subscription.id, next(iter(WORDS)),
+    )  # fmt: skip
+    look = {"reason": WHY}
+    page = await (await officer.post(person, look)).text()
+    assert "250 kept" in page
+    assert "that they are subscribed already" in page
+    assert "They confirmed “Rights Weekly” and agreed to the words shown." in page
+    assert "You confirmed" not in page
+    assert f"{person}/undo?bounce={number}" in page
+    await officer.post(f"{person}/undo", {"reason": WHY, "bounce": str(number)})
+    assert ">undone<" in await (await officer.post(person, look)).text()
+    other = await officer.post(f"{person}/undo", {"reason": WHY, "bounce": str(number + 1)})
+    assert other.status == 404
 
 
 # long work

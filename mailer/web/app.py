@@ -193,6 +193,8 @@ STAFF = [
     # people and consent
     desk.get("/staff/people", officer.find_page, *OFFICERS),
     desk.post("/staff/people", officer.find, *OFFICERS),
+    desk.get("/staff/people/address", officer.suppression_page, *OFFICERS),
+    desk.post("/staff/people/address", officer.suppression, *OFFICERS),
     desk.get(PERSON, officer.look_page, *OFFICERS),
     desk.post(PERSON, officer.look, *OFFICERS),
     desk.get(f"{PERSON}/correct", officer.asking("correct"), *OFFICERS),
@@ -205,6 +207,8 @@ STAFF = [
     desk.post(f"{PERSON}/suppress", officer.doing("suppress"), *OFFICERS),
     desk.get(f"{PERSON}/release", officer.asking("release"), *OFFICERS),
     desk.post(f"{PERSON}/release", officer.doing("release"), *OFFICERS),
+    desk.get(f"{PERSON}/undo", officer.asking("undo"), *OFFICERS),
+    desk.post(f"{PERSON}/undo", officer.doing("undo"), *OFFICERS),
     desk.get(f"{PERSON}/erase", officer.asking("erase"), *OFFICERS, fresh=True),
     desk.post(f"{PERSON}/erase", officer.doing("erase"), *OFFICERS, fresh=True),
     desk.get(f"{PERSON}/export", officer.asking("export"), *OFFICERS, fresh=True),

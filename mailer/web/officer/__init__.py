@@ -14,6 +14,7 @@ from mailer.web.officer.register import (
     open_,
     show,
 )
+from mailer.web.officer.silencing import suppression, suppression_page
 from mailer.web.officer.working import file, live, remove, verify
 from mailer.web.officer.working import show as show_job
 
@@ -39,5 +40,7 @@ __all__ = [
     "remove",
     "show",
     "show_job",
+    "suppression",
+    "suppression_page",
     "verify",
 ]
