@@ -152,6 +152,7 @@ STAFF = [
     desk.post(f"/staff/digests/{ISSUE}", issues.edit, *EDITORS),
     desk.get(f"/staff/digests/{ISSUE}/preview", issues.preview, *desk.EVERYONE),
     desk.get(f"/staff/digests/{ISSUE}/mail/{{language}}", issues.html, *desk.EVERYONE),
+    desk.post(f"/staff/digests/{ISSUE}/look", issues.as_typed, *EDITORS),
     desk.post(f"/staff/digests/{ISSUE}/test", issues.try_out, *EDITORS),
     desk.get(f"/staff/digests/{ISSUE}/approve", issues.approve_page, *EDITORS),
     desk.post(f"/staff/digests/{ISSUE}/approve", issues.approve, *EDITORS),
