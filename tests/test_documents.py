@@ -131,7 +131,7 @@ def test_files_tests_and_benchmarks_that_a_document_names_are_there(name: str) -
     folders = r"(?:docs|deploy|sql|tests|bench|mailer|templates)"
     for path in re.findall(rf"(?<![\w/.]){folders}/[\w./@-]*\.\w+", code(name)):
         assert PLACE.search(path) or (TOP / path).exists(), path
-    for test in re.findall(r"\btest_\w+", code(name)):
+    for test in re.findall(r"\btest_[a-z]\w+", code(name)):
         assert (TOP / "tests" / f"{test}.py").exists(), test
     for bench in re.findall(r"\bbench\.(\w+)", code(name)):
         assert (TOP / "bench" / f"{bench}.py").exists(), bench
