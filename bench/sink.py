@@ -11,23 +11,30 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TextIO, TypeAlias
+from typing import TextIO
 
 MESSAGE_ID = re.compile(rb"^Message-ID: <([^>]+)>", re.MULTILINE)
 OFFER = b"250-sink.example.org\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
 
 
-Keep: TypeAlias = Callable[["Connection", bytes], None]
-"""Gets each mail before it is answered, with the connection that knows its envelope."""
+@dataclass(frozen=True)
+class Mail:
+    """As it came: at which port, the envelope, the text with its dots doubled."""
+
+    port: int
+    sender: str
+    recipient: str
+    raw: bytes
 
 
 class Connection(asyncio.Protocol):
-    """One client."""
+    """One client, each of whose mails `take` is given before it is answered."""
 
-    def __init__(self, keep: Keep, late: float = 0.0) -> None:
-        self.keep, self.late = keep, late
+    def __init__(self, take: Callable[[Mail], None], port: int, late: float = 0) -> None:
+        self.take, self.port, self.late = take, port, late
         self.buffer = bytearray()
         self.text = False
         self.sender = self.recipient = ""
@@ -54,9 +61,9 @@ class Connection(asyncio.Protocol):
             del self.buffer[: found + len(end)]
             self.say(self.took(piece) if self.text else self.answer(piece))
 
-    def took(self, mail: bytes) -> bytes:
+    def took(self, raw: bytes) -> bytes:
         self.text = False
-        self.keep(self, mail)
+        self.take(Mail(self.port, self.sender, self.recipient, raw))
         return b"250 2.0.0 taken\r\n"
 
     def answer(self, line: bytes) -> bytes:
@@ -81,8 +88,8 @@ def within(line: bytes) -> str:
     return line.partition(b"<")[2].partition(b">")[0].decode()
 
 
-def message_id(mail: bytes) -> str:
-    found = MESSAGE_ID.search(mail)
+def message_id(raw: bytes) -> str:
+    found = MESSAGE_ID.search(raw)
     return found[1].decode() if found else "-"
 
 
@@ -100,12 +107,15 @@ def main() -> None:
 async def serve(log: TextIO, host: str, ports: Sequence[int], late: float) -> None:
     loop = asyncio.get_running_loop()
 
-    def write(port: int, client: Connection, mail: bytes) -> None:
-        log.write(f"{time.time():.4f} {port} {client.recipient} {message_id(mail)}\n")
+    def write(mail: Mail) -> None:
+        log.write(f"{time.time():.4f} {mail.port} {mail.recipient} {message_id(mail.raw)}\n")
         log.flush()
 
+    def client(port: int) -> Connection:
+        return Connection(write, port, late)
+
     for port in ports:
-        await loop.create_server(partial(Connection, partial(write, port), late), host, port)
+        await loop.create_server(partial(client, port), host, port)
     await asyncio.Event().wait()
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from bench.place import Place
 from faults.house import WIRE, House
 from faults.post import Mail
-from mailer import address, digests, subscribers
-from mailer.cli import door, verifying
-from mailer.consent import Verification
+from mailer import address, digests, subscribers, verifications
 from mailer.db import Connection
-from mailer.log.verification import Sealed
+from mailer.log import verification
+from mailer.log.keep import Keep
+from mailer.verifications import Seen
 
 DRAIN_SECONDS = 90.0
 MORE_MEMORY = 1.5
@@ -137,11 +137,11 @@ def doubled(mails: Sequence[Mail], cuts: int) -> tuple[int, list[str]]:
 
 
 async def verified(conn: Connection, here: Place) -> list[str]:
-    """What `mailer consent verify` finds: everything recomputed, and nothing that waits."""
-    seen, sealed = Verification(), Sealed()
-    house = door.House(here.settings, conn, here.vault)
+    """What `mailer consent verify` finds, beside the checkpoint kept on this machine."""
+    kept = await verification.kept(conn, here.vault, Keep(here.settings.data_dir))
     async with conn.transaction(isolation="repeatable_read"):
         found = [
-            verifying.line(finding) async for finding in verifying.found(house, [], seen, sealed)
+            verifications.line(finding)
+            async for finding in verifications.found(conn, here.vault, kept, Seen())
         ]
     return [f"the record does not verify: {found[0]}"] if found else []

@@ -68,11 +68,11 @@ class Post:
         for line in list(self.lines):
             line.transport.abort()
 
-    def keep(self, line: sink.Connection, mail: bytes) -> None:
-        digest = DIGEST in mail.partition(b"\r\n\r\n")[0]
-        link = None if digest else confirming(mail)
-        name = sink.message_id(mail)
-        kept = Mail(time.monotonic(), line.sender, line.recipient, name, digest, link)
+    def take(self, mail: sink.Mail) -> None:
+        digest = DIGEST in mail.raw.partition(b"\r\n\r\n")[0]
+        link = None if digest else confirming(mail.raw)
+        name = sink.message_id(mail.raw)
+        kept = Mail(time.monotonic(), mail.sender, mail.recipient, name, digest, link)
         self.mails.append(kept)
         if link and (waiting := self.awaited.get(kept.recipient)) and not waiting.done():
             waiting.set_result(kept)
@@ -93,7 +93,7 @@ class Line(sink.Connection):
     """One client's."""
 
     def __init__(self, post: Post) -> None:
-        super().__init__(post.keep)
+        super().__init__(post.take, post.port)
         self.post = post
         self.unsaid: deque[bytes] = deque()
         self.turned_away = False

@@ -31,8 +31,8 @@ SQL = db.statements("migrate")
 
 LOCK_SECONDS = 1.0
 MOST_LOCK_SECONDS = 8.0
-"""Whoever comes to a table behind a migration that waits for it waits too: so it gives up. Each time
-it is twice as patient, for on a busy machine no shorter time may ever be enough."""
+"""Whoever comes to a table behind a migration that waits for it waits too: so it gives up, and is
+twice as patient each time, for on a busy machine no shorter time may ever be enough."""
 
 TRIES = 20
 PAUSE_SECONDS = 1.0
