@@ -25,6 +25,7 @@ from mailer.web import (
     inbox,
     issues,
     links,
+    lists,
     log,
     manage,
     metrics,
@@ -111,7 +112,7 @@ STAFF_ID = "{id:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}}"
 
 # Below /staff there is nothing but these lines; each says who may (`web.desk`).
 EDITORS: tuple[Role, ...] = ("owner", "editor")
-FEED = r"{id:[1-9]\d{0,8}}"
+BROUGHT = FEED = r"{id:[1-9]\d{0,8}}"
 OFFICERS: tuple[Role, ...] = ("owner", "privacy")
 LASTING = ("erase", "export", "pack")
 """What can't be taken back: files that are handed over, and what is destroyed."""
@@ -206,6 +207,17 @@ STAFF = [
     ),
     desk.get("/staff/consent", officer.consent_page, *OFFICERS, fresh=True),
     desk.post("/staff/consent", officer.extract, *OFFICERS, fresh=True),
+    # lists brought over
+    desk.get("/staff/import", lists.listing, *OFFICERS, fresh=True),
+    desk.post("/staff/import", lists.upload, *OFFICERS, fresh=True),
+    desk.get(f"/staff/import/{BROUGHT}", lists.show, *OFFICERS, fresh=True),
+    desk.post(f"/staff/import/{BROUGHT}", lists.read, *OFFICERS, fresh=True),
+    desk.get(f"/staff/import/{BROUGHT}/wrong.csv", lists.faults, *OFFICERS),
+    desk.get(f"/staff/import/{BROUGHT}/live", lists.live, *OFFICERS),
+    desk.post(f"/staff/import/{BROUGHT}/start", lists.start, *OFFICERS, fresh=True),
+    desk.post(f"/staff/import/{BROUGHT}/cancel", lists.cancel, *OFFICERS),
+    desk.get(f"/staff/import/{BROUGHT}/stop", lists.stop_page, *OFFICERS),
+    desk.post(f"/staff/import/{BROUGHT}/stop", lists.stop, *OFFICERS),
     # who did what
     desk.get("/staff/acts", staff_acts.listing, "owner", "privacy"),
 ]

@@ -43,6 +43,7 @@ from mailer.worker.digests import Digests
 from mailer.worker.feeds import AT_ONCE, Feeds
 from mailer.worker.forms import Forms
 from mailer.worker.housekeeping import Housekeeping
+from mailer.worker.lists import Lists
 from mailer.worker.loops import Loops, Step
 from mailer.worker.record import Record
 from mailer.worker.returns import Returns
@@ -75,6 +76,7 @@ class Worker:
         self.loops = Loops(self.stop)
         given = (self.settings, self.pool, self.keys, self.id, self.loops)
         self.forms = Forms(*given)
+        self.lists = Lists(*given)
         self.feeds = Feeds(*given)
         self.digests = Digests(*given)
         self.returns = Returns(*given)
@@ -117,6 +119,7 @@ class Worker:
     def by_the_clock(self) -> Iterator[Timed]:
         yield self.forms.admit_slow, LOOK_SECONDS
         yield self.forms.look_for_floods, 3.0
+        yield self.lists.read, 1.0
         for _ in range(AT_ONCE):
             yield self.feeds.poll, 15.0
         yield self.feeds.picture, 15.0
