@@ -58,7 +58,7 @@ async def looked_at(page: Page, step: str) -> list[str]:
     for width in (390, 1280) if step.startswith("en") else (390,):
         await page.set_viewport_size({"width": width, "height": 900})
         for scheme in ("dark", "light") if step.startswith("en") else ("light",):
-            await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of the two
+            await page.emulate_media(color_scheme=scheme)
             if folder := os.environ.get("MAILER_PICTURES"):
                 path = Path(folder) / f"{step}-{width}-{scheme}.png"
                 await page.screenshot(path=path, full_page=True)
