@@ -6,7 +6,7 @@ slots spelt in words that others wrote are struck out before marks become slots.
 letter, or in an edition kept in the database, is always one of ours.
 
     personal   confirm, already, address, renew, to staff
-    digests    one edition; items: the articles in it
+    digests    one edition; items: the articles in it; markdown: what editors say first
     headers    who writes, and what machines are told
     composing  templates → a letter; prose: their text, wrapped and cut
     specimens  one of each, to be looked at

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mailer.articles import cleaning
 from mailer.config import Settings
 from mailer.digests import Digest, Edition, Item
+from mailer.letters import markdown, prose
 from mailer.letters.composing import Letter, composed
 from mailer.letters.headers import listed, sent_by
 from mailer.letters.items import Room, shown
@@ -51,6 +53,7 @@ def in_room(
 ) -> Letter:
     archive = f"{settings.base_url}/archive/{newsletter.slug}/{digest.number}?lang={language}"
     every = [shown(settings, item, language, newsletter, ROOMS[0]) for item in items]
+    introduction = markdown.html(digest.introduction.get(language, ""))
     return composed(
         "digest",
         settings,
@@ -58,7 +61,9 @@ def in_room(
         language,
         listed(settings, newsletter, digest, language),
         number=digest.number,
-        introduction=paragraphs(digest.introduction.get(language, "")),
+        introduction=introduction,
+        opening=cleaning.words(introduction),
+        foreword=prose.plain(introduction),
         items=[shown(settings, item, language, newsletter, room) for item in items[: room.items]],
         every=every,
         contents=every[: room.items] if len(every) >= TABLE_OF_CONTENTS else [],
@@ -73,8 +78,3 @@ def edition(settings: Settings, newsletter: Newsletter, digest: Digest, edition:
     name, sender = sent_by(settings, newsletter.title(edition.language))
     headers = listed(settings, newsletter, digest, edition.language)
     return Letter(edition.subject, edition.text, edition.html, sender, name, headers)
-
-
-def paragraphs(text: str) -> list[str]:
-    lines = text.replace("\r\n", "\n").split("\n\n")
-    return [said for part in lines if (said := " ".join(part.split()))]

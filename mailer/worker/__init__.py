@@ -111,7 +111,7 @@ class Worker:
     def woken(self) -> Iterator[tuple[Step, float, str]]:
         """Those that a bell wakes; or a while, if it was not heard."""
         yield self.forms.admit, LOOK_SECONDS, "request"
-        yield self.forms.bring_over, 2.0, "imports"
+        yield self.forms.bring_over, 1.0, "imports"
         yield self.digests.renew, 15.0, "renewals"
 
     def by_the_clock(self) -> Iterator[Timed]:

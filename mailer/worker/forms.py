@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from mailer import disposable, floods, imports, subscriptions
+from mailer import disposable, floods, imports, outbox, subscriptions
 from mailer.reach import Reach
 from mailer.subscriptions import Domains
 from mailer.worker.loops import Part
@@ -12,6 +12,7 @@ from mailer.worker.loops import Part
 log = logging.getLogger(__name__)
 
 ADMIT_AT_ONCE = 100
+BRING_AT_ONCE = 500
 
 
 @dataclass
@@ -62,6 +63,10 @@ class Forms(Part):
         return False
 
     async def bring_over(self) -> bool:
-        async with self.pool.acquire() as conn, conn.transaction():
-            taken = await imports.take(conn, self.keys, self.settings.confirm_hours, ADMIT_AT_ONCE)
-        return taken == ADMIT_AT_ONCE
+        async with self.pool.acquire() as conn:
+            await outbox.by_key(conn)
+            async with conn.transaction():
+                taken = await imports.take(
+                    conn, self.keys, self.settings.confirm_hours, BRING_AT_ONCE
+                )
+        return taken == BRING_AT_ONCE
