@@ -171,7 +171,12 @@ class Worker:
                 await keys.bury(conn, self.id)
 
     def road(self, connections: int) -> smtp.Road:
-        return smtp.Road(self.settings.smtp, connections, name=self.settings.domain)
+        return smtp.Road(
+            self.settings.smtp,
+            connections,
+            name=self.settings.domain,
+            unrecorded=connections * smtp.DEPTH,
+        )
 
     def delivery(
         self, road: smtp.Road, wake: asyncio.Event, connections: int, *, letters: bool

@@ -2,16 +2,17 @@
 
     bag        mails in memory, from the claim until they are settled
     filling    claim batches, commit → compose → attest, commit → staged
-    flowing    room on the wire → the last look (still wanted? still ours?) → handed over; what
-               came back meanwhile is settled in the same turn
+    flowing    room in the row to the wire → the last look (still wanted? still ours?) → handed
+               over; what came back meanwhile is settled in the same turn
     settling   what else the servers said, with all that follows; batches end
 
 The three go on at once, so that the wire does not wait for the database.
 
 What holds at any instant, whatever is killed, cut off or started again:
 
-- A mail handed over is in `wire` until it is settled, and there are never more of them than
-  connections × smtp.DEPTH: that many, at most, go twice after a kill, with the same Message-ID.
+- No text of a mail is written while those of connections × smtp.DEPTH others were and are not
+  settled (`smtp.Road.recorded`): that many, at most, go twice after a kill, with the same
+  Message-ID.
 - What is staged is cheap to lose: its batch is free again when the worker ends or falls silent.
 - Only what the database said a moment ago is wanted, and the worker's, is handed over. Whoever
   left, was erased or suppressed; a digest paused or cancelled; a worker that the others took for
@@ -69,10 +70,11 @@ class Delivery:
 
     def __post_init__(self) -> None:
         room = self.connections * DEPTH
-        self.bag = Bag(self.worker, self.letters, room, self.stop, self.wake)
+        recorded = self.road.recorded
+        self.bag = Bag(self.worker, self.letters, room, self.stop, self.wake, recorded)
         composer = Composer(self.settings, self.keys)
         self.filling = Filling(self.bag, self.keys, composer)
-        self.flow = Flow(self.bag, self.road, composer, self.settings.rate)
+        self.flow = Flow(self.bag, self.road, composer, self.settings.rate, self.connections)
         self.settling = Settling(self.bag, self.keys)
 
     async def step(self) -> bool:

@@ -26,7 +26,8 @@ FIRST_REST = 1.0
 class Bag:
     """What the parts of a delivery share.
 
-    `room`: how many mails may be on the wire at once; `letters`: to one person, else of digests.
+    `room`: how many mails may have gone without being settled; `letters`: to one person, else of
+    digests. `recorded` is told of those that were settled, by their ids.
     """
 
     worker: UUID
@@ -35,6 +36,7 @@ class Bag:
     stop: asyncio.Event
     wake: asyncio.Event
     """Set when something may have become due."""
+    recorded: Callable[[Sequence[int]], None]
 
     batches: dict[int, int] = field(default_factory=dict)
     """Those held, and how many of their mails are in memory."""
@@ -48,6 +50,8 @@ class Bag:
     """Those there is room for on the wire."""
     wire: dict[int, Ready] = field(default_factory=dict)
     """Handed over and not settled."""
+    ahead: int = 0
+    """How many more than there is room for may be handed over, to wait in the road's row."""
     plain: "deque[Said]" = field(default_factory=deque)
     """What became of those that need nothing but to be settled; until that is committed."""
     eventful: "deque[Said]" = field(default_factory=deque)
@@ -133,8 +137,8 @@ class Bag:
 
     @property
     def free(self) -> int:
-        """How many more may be handed over."""
-        return self.room - len(self.wire)
+        """How many more may be handed over: those answered hold up nobody on the way there."""
+        return self.room + self.ahead + self.answered - len(self.wire)
 
     def choice(self) -> int:
         """How many could go at once, if there were room."""
@@ -192,6 +196,7 @@ class Bag:
                 queue.popleft()
                 self.off_wire(each.mail.id)
                 self.forget(each.mail.batch)
+        self.recorded([each.mail.id for each in (*plain, *eventful)])
         self.moved()
 
 

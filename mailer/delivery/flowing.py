@@ -1,6 +1,9 @@
 """From the bag to the wire: room there → the last look (still wanted? still ours?) → handed over.
 
-What came back meanwhile is settled in the same turn.
+What came back meanwhile is settled in the same turn. A few more are looked at than there is room
+for: they wait in the road's row, so that no connection waits for the database. Where a row moves
+slowly their look gets old; those come back untried, to be looked at again, and fewer are handed
+over ahead.
 """
 
 import asyncio
@@ -17,12 +20,12 @@ from mailer.db import Connection
 from mailer.delivery.bag import FIRST_REST, Bag, taken
 from mailer.delivery.composing import Composer, Ready
 from mailer.delivery.verdicts import UNFIT
-from mailer.smtp import Road, RoadClosed, Verdict
+from mailer.smtp import AHEAD, Outcome, Road, RoadClosed
 
 log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 0.05
-"""How long a last look holds: what found no room by then is looked at again."""
+"""How long a last look holds: what has not begun by then is looked at again."""
 
 PACE_SECONDS = 0.1
 """Where there is a rate, turns are taken for so long at a time."""
@@ -44,28 +47,25 @@ class Flow:
     road: Road
     composer: Composer
     rate: float | None
+    connections: int
 
     async def flow(self, conn: Connection) -> None:
         """From what is staged to the wire, until the road closes."""
         bag = self.bag
         try:
             while True:
-                await bag.until(lambda: bag.free + bag.answered > 0 and bag.choice())
+                await bag.until(lambda: bag.free > 0 and bag.choice())
                 await bag.gather(self.half, GATHER_SECONDS)
-                many = min(bag.free + len(bag.plain), bag.choice())
-                if many:
-                    many = await self.road.room(many)
-                    bag.pick(await self.turns(conn, many))
-                    await self.hand_over(conn)
-                else:
-                    await bag.until(lambda: bag.free > 0)
+                many = await self.road.room(min(bag.free, bag.choice()))
+                bag.pick(await self.turns(conn, many))
+                await self.hand_over(conn)
         except RoadClosed as error:
             bag.closed = error
             bag.moved()
 
     def half(self) -> bool:
         """Whether half of what may be on the wire could be handed over now."""
-        return self.bag.free + self.bag.answered >= self.bag.room // 2
+        return self.bag.free >= self.bag.room // 2
 
     async def turns(self, conn: Connection, many: int) -> int:
         """How many may go now, as the rate allows, once their turn has come."""
@@ -76,30 +76,28 @@ class Flow:
         return many
 
     async def hand_over(self, conn: Connection) -> None:
-        """Those picked that are still wanted; who found no room in time is staged again."""
+        """Those picked that are still wanted."""
         bag = self.bag
         if not bag.next:
             return
         signing = self.sign_aside() if self.composer.signers else {}
         async with bag.saying:
             plain = list(bag.plain)
-            began, fresh = time.monotonic(), True
+            until = time.monotonic() + FRESH_SECONDS
             asked = {ready.mail.id: ready.hash for ready in bag.next}
             wanted = await outbox.turn(conn, bag.worker, [each.settled for each in plain], asked)
             bag.uncounted += taken(plain)
             bag.settled(plain)
-        while bag.next and fresh and bag.free > 0:
+        bag.ahead = min(bag.ahead + 1, self.connections * AHEAD)
+        while bag.next:
             ready = bag.next.popleft()
             found = wanted.get(ready.mail.id)
             if found:
-                await self.hand(ready, signing.get(ready.mail.id))
+                await self.hand(ready, signing.get(ready.mail.id), until)
             elif found is None:
                 bag.forget(ready.mail.batch)
             else:
                 bag.said(ready.mail, ready.provider, "unwanted")
-            fresh = time.monotonic() - began < FRESH_SECONDS
-        while bag.next:
-            bag.staged.appendleft(bag.next.pop())
 
     # casting
 
@@ -127,7 +125,7 @@ class Flow:
     # the wire
 
     async def hand(
-        self, ready: Ready, signing: "asyncio.Future[Mapping[int, Cast]] | None"
+        self, ready: Ready, signing: "asyncio.Future[Mapping[int, Cast]] | None", until: float
     ) -> None:
         self.bag.put_on_wire(ready)
         try:
@@ -135,7 +133,8 @@ class Flow:
             if cast is None:
                 self.heard(ready, UNFIT)
             else:
-                await self.road.hand(*cast, ready.recipient, partial(self.heard, ready))
+                heard = partial(self.heard, ready)
+                await self.road.hand(*cast, ready.recipient, heard, ready.mail.id, until)
         except (RoadClosed, asyncio.CancelledError):
             self.heard(ready, None)
             raise
@@ -143,17 +142,19 @@ class Flow:
             log.exception("mail %s could not be sent", ready.mail.id)
             self.heard(ready, UNFIT)
 
-    def heard(self, ready: Ready, outcome: Verdict | RoadClosed | None) -> None:
+    def heard(self, ready: Ready, outcome: Outcome) -> None:
         """What became of a mail handed over. None: it was not tried."""
         bag = self.bag
-        if isinstance(outcome, Verdict):
-            bag.rest = FIRST_REST
-            bag.said(ready.mail, ready.provider, outcome)
-            return
-        if isinstance(outcome, RoadClosed):
+        if outcome is None:
+            bag.ahead //= 2
+        elif isinstance(outcome, RoadClosed):
             bag.closed = outcome
             if outcome.code == NOT_NOW and ready.provider is not None:
                 bag.slower.add(ready.provider)
+        else:
+            bag.rest = FIRST_REST
+            bag.said(ready.mail, ready.provider, outcome)
+            return
         bag.off_wire(ready.mail.id)
         if bag.ending:
             bag.forget(ready.mail.batch)
