@@ -5,8 +5,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from mailer.bounces import Answer
@@ -200,19 +199,18 @@ class Bag:
         self.moved()
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(NamedTuple):
     """What became of a mail, not settled yet."""
 
     mail: Mail
     provider: str | None
     outcome: Outcome
 
-    @cached_property
+    @property
     def again(self) -> bool:
         return isinstance(self.outcome, Verdict) and verdicts.again(self.mail, self.outcome)
 
-    @cached_property
+    @property
     def answer(self) -> Answer | None:
         """What the mail server said of a mail to a reader; None: it was not asked."""
         mail, verdict = self.mail, self.outcome

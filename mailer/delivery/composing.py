@@ -172,23 +172,24 @@ class Composer:
 
     def cast(self, ready: Ready) -> tuple[bytes, str]:
         """The mail, and its envelope's sender."""
-        filling = {purpose: str(token(ready, purpose)) for purpose in ready.compiled.purposes}
+        mac = vault.Mac(ready.subject.dek)
+        filling = {purpose: str(token(ready, mac, purpose)) for purpose in ready.compiled.purposes}
         data = ready.compiled.mould.cast(
             ready.recipient, ready.mail.message, filling, datetime.now(UTC)
         )
         return data, letters.return_path(self.settings, filling.get("bounce"))
 
 
-def token(ready: Ready, purpose: Purpose) -> Token:
-    """Their own, for one purpose."""
+def token(ready: Ready, mac: vault.Mac, purpose: Purpose) -> Token:
+    """Their own, for one purpose; `mac`: of their key."""
     mail = ready.mail
     if isinstance(mail, ToStaff):
         return ready.tokens[purpose]
     if purpose == "manage":
         bound = subscribers.bound_to(mail.subscriber, mail.subscriber_handle)
-        return Token(mail.subscriber_handle, vault.proof(ready.subject, "manage", bound))
+        return Token(mail.subscriber_handle, vault.proven(mac, "manage", bound))
     if purpose == "address":
         bound = rectification.bound_to(mail.subscriber, mail.asked_at)
     else:
         bound = subscriptions.bound_to(purpose, mail.subscription, mail.asked_at)
-    return Token(mail.handle, vault.proof(ready.subject, purpose, bound))
+    return Token(mail.handle, vault.proven(mac, purpose, bound))

@@ -90,11 +90,14 @@ class Road:
         `id_`: by which `recorded` will name it; `until`: if it still waits in the row at that time
         of the monotonic clock, its outcome is None.
 
-        The mail is one that `mime` made: its lines end in CRLF and none begins with a dot; nobody
-        looks again. The addresses are in wire form (`address.wire`), the sender may be empty.
-        `done` is called from the event loop and must not fail.
+        The mail is one that `mime` made: its lines end in CRLF, none begins with a dot, and it is
+        ASCII but for the recipient's address; nobody looks again. The addresses are in wire form
+        (`address.wire`), the sender may be empty. `done` is called from the event loop and must
+        not fail.
         """
-        await self.put(Parcel(mail, envelope(sender), envelope(recipient), done, id_, until))
+        ascii_ = recipient.isascii()
+        sender, recipient = envelope(sender), envelope(recipient)
+        await self.put(Parcel(mail, sender, recipient, done, id_, until, ascii_=ascii_))
 
     async def room(self, most: int) -> int:
         """Wait until mails have a place, on open connections or in the row to them; how many have,
@@ -129,7 +132,7 @@ class Road:
                 answer.set_result(outcome)
 
         sender, recipient = (envelope(address.wire(given)) for given in (sender, recipient))
-        parcel = Parcel(stuffed(mail), sender, recipient, done)
+        parcel = Parcel(stuffed(mail), sender, recipient, done, ascii_=mail.isascii())
         await self.put(parcel)
         try:
             outcome = await answer

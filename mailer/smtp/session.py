@@ -73,10 +73,13 @@ class Offer:
 class Parcel:
     """A mail handed over, as DATA takes it. `again`: a connection ended under it once already.
 
-    `id`: by which the caller puts on record what became of it; `until`: when it must begin.
+    `id`: by which the caller puts on record what became of it; `until`: when it must begin;
+    `ascii`: whether its text is.
     """
 
-    __slots__ = ("again", "done", "id", "mail", "recipient", "refusal", "sender", "until")
+    __slots__ = (
+        *("again", "ascii", "done", "id", "mail", "recipient", "refusal", "sender", "until"),
+    )
 
     def __init__(
         self,
@@ -86,6 +89,8 @@ class Parcel:
         done: Callable[[Outcome], None],
         id_: int = 0,
         until: float = math.inf,
+        *,
+        ascii_: bool,
     ) -> None:
         self.mail = mail
         self.sender = sender
@@ -93,6 +98,7 @@ class Parcel:
         self.done = done
         self.id = id_
         self.until = until
+        self.ascii = ascii_
         self.again = False
         self.refusal: Verdict | None = None
 
@@ -183,7 +189,7 @@ class Session(asyncio.BufferedProtocol):
             return Verdict("never", "mail", 552, "5.3.4", TOO_BIG, self.name)
         if not offer.utf8 and not (parcel.sender.isascii() and parcel.recipient.isascii()):
             return Verdict("never", "mail", 553, "5.6.7", NO_UTF8, self.name)
-        if not offer.eight_bit and not parcel.mail.isascii():
+        if not offer.eight_bit and not parcel.ascii:
             return Verdict("never", "mail", 554, "5.6.3", NO_8BIT, self.name)
         return None
 
@@ -211,7 +217,7 @@ class Session(asyncio.BufferedProtocol):
 
     def parameters(self, parcel: Parcel) -> str:
         size = f" SIZE={len(parcel.mail)}" if self.offer.sizes else ""
-        body = "" if parcel.mail.isascii() else " BODY=8BITMIME"
+        body = "" if parcel.ascii else " BODY=8BITMIME"
         wide = not (parcel.sender.isascii() and parcel.recipient.isascii())
         return size + body + (" SMTPUTF8" if wide else "")
 
