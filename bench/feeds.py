@@ -20,7 +20,7 @@ from aiohttp import web
 
 from bench import place
 from bench.place import Place
-from mailer.worker import FEEDS_AT_ONCE
+from mailer.worker.feeds import AT_ONCE
 
 CORPUS = Path(os.environ.get("MAILER_CORPUS", place.ROOT.parent / "shared" / "corpus")) / "feeds"
 HOSTS = 50
@@ -94,7 +94,7 @@ async def compare(here: Place, port: int, many: int) -> dict[str, object]:
         "bench": "feeds",
         "machine": machine,
         "feeds": many,
-        "at_once": FEEDS_AT_ONCE,
+        "at_once": AT_ONCE,
         "articles": kept,
         "read_a_second": round(reading, 1),
         "read_an_hour": round(reading * 3600),
@@ -109,7 +109,7 @@ async def compare(here: Place, port: int, many: int) -> dict[str, object]:
 async def bare(port: int, many: int) -> float:
     """Documents a second that aiohttp alone fetches."""
     place.progress(f"{many} documents by aiohttp alone")
-    free = asyncio.Semaphore(FEEDS_AT_ONCE)
+    free = asyncio.Semaphore(AT_ONCE)
 
     async def fetch(number: int) -> None:
         async with free, http.get(url(port, number)) as answer:

@@ -4,7 +4,6 @@ One random id a line. Whoever erases writes there before it is said to be done. 
 erase, once more, whom the database still has.
 """
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,8 +17,6 @@ from mailer.vault import Vault
 SQL = db.statements("erasures")
 
 FILE = "erased"
-BATCH = 500
-COMPARED_AT_ONCE = 50_000
 
 
 def file(folder: Path) -> Path:
@@ -40,18 +37,6 @@ def read(path: Path) -> Iterator[UUID]:
             continue
 
 
-def batches(path: Path) -> Iterator[list[UUID]]:
-    """As `read`, some at a time."""
-    batch = []
-    for each in read(path):
-        batch.append(each)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
 async def keep_up(conn: Connection, folder: Path, since: datetime | None) -> datetime:
     """Write down what others have erased since then (None: ever); returns what `since` is next.
 
@@ -60,13 +45,11 @@ async def keep_up(conn: Connection, folder: Path, since: datetime | None) -> dat
     now: datetime = await conn.fetchval(SQL.now)
     after = None
     while True:
-        rows = await conn.fetch(SQL.erased, since, after, COMPARED_AT_ONCE)
+        rows = await conn.fetch(SQL.erased, since, after, journal.COMPARED_AT_ONCE)
         erased = [row["id"] for row in rows]
         if not erased:
             return now - journal.OVERLAP
-        lines = [str(each) for each in erased]
-        missing = await asyncio.to_thread(journal.unknown, file(folder), lines)
-        await journal.note(file(folder), missing)
+        await journal.add(file(folder), [str(each) for each in erased])
         after = erased[-1]
 
 

@@ -10,18 +10,30 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from mailer.errors import Unavailable
 
+Told = TypeVar("Told")
+
 OVERLAP = timedelta(hours=1)
 """Longer than any transaction: what was done in one carries the time of its beginning."""
+
+BATCH = 500
+COMPARED_AT_ONCE = 50_000
 
 
 async def note(path: Path, lines: Sequence[str]) -> None:
     """Write lines down; on disk when this returns. Raises Unavailable."""
     if lines:
         await asyncio.to_thread(append, path, lines)
+
+
+async def add(path: Path, lines: Sequence[str]) -> None:
+    """`note` those that the journal lacks. Raises Unavailable."""
+    await note(path, await asyncio.to_thread(unknown, path, lines))
 
 
 def append(path: Path, lines: Iterable[str]) -> None:
@@ -83,3 +95,10 @@ def unknown(path: Path, lines: Iterable[str]) -> list[str]:
     for each in read(path):
         lacking.pop(each, None)
     return list(lacking)
+
+
+def batches(told: Iterable[Told]) -> Iterator[list[Told]]:
+    """The same, some at a time."""
+    rest = iter(told)
+    while batch := list(islice(rest, BATCH)):
+        yield batch

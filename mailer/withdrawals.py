@@ -24,8 +24,6 @@ SQL = db.statements("withdrawals")
 
 LEFT = "left"
 NEVER = "never"
-BATCH = 500
-COMPARED_AT_ONCE = 50_000
 EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 HASH = re.compile(r"(-?)([0-9a-f]{64})")
@@ -60,18 +58,6 @@ def read(path: Path) -> Iterator[Withdrawal]:
             yield told
 
 
-def batches(path: Path) -> Iterator[list[Withdrawal]]:
-    """As `read`, some at a time."""
-    batch = []
-    for each in read(path):
-        batch.append(each)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
 def suppressed(path: Path) -> set[bytes]:
     """The hashes that were not taken out again."""
     found: set[bytes] = set()
@@ -97,17 +83,14 @@ async def keep_up(conn: Connection, folder: Path, since: datetime | None) -> dat
     now: datetime = await conn.fetchval(SQL.now)
     begin = since or EVER
     after, last = EVER, 0
-    while rows := await db.fetch(conn, Withdrawal, SQL.left, begin, after, last, COMPARED_AT_ONCE):
-        await add(folder / LEFT, [str(row) for row in rows])
+    most = journal.COMPARED_AT_ONCE
+    while rows := await db.fetch(conn, Withdrawal, SQL.left, begin, after, last, most):
+        await journal.add(folder / LEFT, [str(row) for row in rows])
         after, last = rows[-1].at, rows[-1].id
     hashes = [row["hash"] for row in await conn.fetch(SQL.never, begin)]
     held = await asyncio.to_thread(suppressed, folder / NEVER)
     await journal.note(folder / NEVER, [each.hex() for each in hashes if each not in held])
     return now - journal.OVERLAP
-
-
-async def add(path: Path, lines: Sequence[str]) -> None:
-    await journal.note(path, await asyncio.to_thread(journal.unknown, path, lines))
 
 
 async def replay(conn: Connection, keys: Vault, told: Sequence[Withdrawal], *, actor: Actor) -> int:

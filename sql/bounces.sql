@@ -24,7 +24,7 @@ where subscription = $1 and state in ('sent', 'failed')
 order by settled_at desc, id desc
 limit 1;
 
--- name: strikes -> mailer.bounces.Strike
+-- name: strikes -> mailer.bounces.striking.Strike
 -- What still counts against the address of a person: of one kind, neither forgiven nor undone.
 -- A notice that somebody still tries is none.
 select b.id, b.digest, b.created_at
@@ -58,7 +58,7 @@ where s.id = b.subscription and b.kind in ('hard', 'soft')
 -- The person has another address now: what was told of the earlier one says nothing.
 delete from bounce where subscription in (select id from subscription where subscriber = $1);
 
--- name: get -> mailer.bounces.Kept
+-- name: get -> mailer.bounces.keeping.Kept
 select id, subscription, digest, channel, kind, reason, status, report, act, acted_at, undone_at, created_at
 from bounce where id = $1
 for update;
@@ -193,7 +193,7 @@ join newsletter n on n.id = d.newsletter
 where $1 or a.lifted_at is null
 order by a.created_at desc;
 
--- name: suppressed_in -> mailer.bounces.Acted
+-- name: suppressed_in -> mailer.bounces.striking.Acted
 -- Who was suppressed for bounces of a digest; whose provider it was, their address tells.
 select b.id, s.subscriber
 from bounce b

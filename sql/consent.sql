@@ -1,11 +1,22 @@
--- name: take_turn -> mailer.consent.Turn
+-- name: take_turn -> mailer.consent.events.Turn
 -- The row's lock orders the events of one subject; clock_timestamp(), because it is read once the
 -- lock is held. Time never runs backwards along a chain, though a clock may.
 update subject
 set seq = subject.seq + 1,
     latest = greatest(clock_timestamp(), latest + interval '1 microsecond')
 where id = $1
-returning (select origin from house), seq, head as prev, latest as at;
+returning id as subject, (select origin from house), seq, head as prev, latest as at;
+
+-- name: take_turns -> mailer.consent.events.Turn
+-- Several at once of each subject; what is returned is the first of them.
+update subject s
+set seq = s.seq + said.events,
+    latest = greatest(clock_timestamp(), s.latest + interval '1 microsecond')
+             + (said.events - 1) * interval '1 microsecond'
+from unnest($1::uuid[], $2::integer[]) as said (id, events)
+where s.id = said.id
+returning s.id as subject, (select origin from house), s.seq - said.events + 1 as seq,
+          s.head as prev, s.latest - (said.events - 1) * interval '1 microsecond' as at;
 
 -- name: append
 with appended as (
@@ -15,19 +26,24 @@ with appended as (
 )
 update subject set head = $5 where id = $2;
 
--- name: of_subject -> mailer.consent.Stored
+-- name: move_heads
+update subject s set head = said.head
+from unnest($1::uuid[], $2::bytea[]) as said (id, head)
+where s.id = said.id;
+
+-- name: of_subject -> mailer.consent.events.Stored
 select id, subject, seq, prev, commitment, at, type, newsletter, notice, body, leaf
 from consent_event
 where subject = $1
 order by seq;
 
--- name: of_type -> mailer.consent.Stored
+-- name: of_type -> mailer.consent.events.Stored
 select id, subject, seq, prev, commitment, at, type, newsletter, notice, body, leaf
 from consent_event
 where subject = $1 and type = $2 and body is not null
 order by seq;
 
--- name: matching -> mailer.consent.Matching
+-- name: matching -> mailer.consent.events.Matching
 select e.id, e.subject, e.seq, e.prev, e.commitment, e.at, e.type, e.newsletter, e.notice, e.body,
        e.leaf, s.dek, p.address
 from consent_event e
@@ -42,7 +58,7 @@ where e.body is not null
   and ($5::timestamptz is null or e.at < $5)
 order by e.at, e.id;
 
--- name: chains -> mailer.consent.Row
+-- name: chains -> mailer.consent.verification.Row
 select e.id, e.subject, e.seq, e.prev, e.commitment, e.at, e.type, e.newsletter, e.notice, e.body,
        e.leaf, e.staff, s.dek, s.seq as last_seq, s.head, n.sha256 as notice_sha256
 from consent_event e
@@ -50,7 +66,7 @@ join subject s on s.id = e.subject
 left join notice n on n.id = e.notice
 order by e.subject, e.seq;
 
--- name: headless -> mailer.consent.Headless
+-- name: headless -> mailer.consent.verification.Headless
 select s.id, s.seq
 from subject s
 where s.seq > 0 and not exists (select from consent_event e where e.subject = s.id);

@@ -134,27 +134,38 @@ where subscriber = $1
 order by id;
 
 -- name: may_mail
--- Mails about this newsletter and about all of them, to this person or, before they were forgotten,
--- to the same address ($2).
-with vain as (
-    select newsletter, times, latest from asked_in_vain where hash = $2
-), own as (
-    select newsletter, unanswered as times, mailed_at as latest from subscription
-    where subscriber = (select subscriber from subscription where id = $1)
-), about as (
-    select m.* from (select * from vain union all select * from own) m
-    where m.latest > now() - $5::interval
-)
-select count(*) filter (where a.latest > now() - $3::interval and a.newsletter = s.newsletter) = 0
-   and coalesce(sum(a.times) filter (where a.newsletter = s.newsletter), 0) < $4::integer
-   and count(*) filter (where a.latest > now() - $3::interval) < $6::integer
-from subscription s
-left join about a on true
-where s.id = $1
-group by s.newsletter;
+-- Mails about newsletter $1 and about all of them, to each person ($2; null: not known) or, before
+-- they were forgotten, to the same address ($3).
+select count(m.latest) filter (where m.latest > now() - $4::interval and m.newsletter = $1) = 0
+   and coalesce(sum(m.times) filter (where m.newsletter = $1), 0) < $5::integer
+   and count(m.latest) filter (where m.latest > now() - $4::interval) < $7::integer as decent
+from unnest($2::uuid[], $3::bytea[]) with ordinality as asked (subscriber, hash, n)
+left join lateral (
+    select newsletter, times, latest from asked_in_vain v where v.hash = asked.hash
+    union all
+    select newsletter, unanswered, mailed_at from subscription s where s.subscriber = asked.subscriber
+) m on m.latest > now() - $6::interval
+group by n
+order by n;
 
--- name: standing
-select state from subscription where subscriber = $1 and newsletter = $2;
+-- name: standings -> mailer.subscriptions.bringing.Standing
+select p.lookup, p.id as subscriber, k.dek, p.restricted_at is not null as restricted, s.state
+from subscriber p
+join subject k on k.id = p.id
+left join subscription s on s.subscriber = p.id and s.newsletter = $1
+where p.lookup = any ($2::bytea[]);
+
+-- name: bring
+insert into subscription
+    (subscriber, newsletter, language, cadence, notice, handle, expires_at,
+     state, confirmed_at, mailed_at, unanswered)
+select subscriber, $1, language, cadence, notice, handle, now() + $2::interval,
+       case when agreed then 'confirmed' else 'pending' end, case when agreed then now() end,
+       case when not agreed then now() end, case when agreed then 0 else 1 end
+from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::integer[], $8::boolean[])
+     as brought (subscriber, language, cadence, notice, handle, agreed)
+on conflict (subscriber, newsletter) do nothing
+returning id, subscriber;
 
 -- name: remember
 insert into asked_in_vain as v (hash, newsletter, times, latest)

@@ -189,7 +189,7 @@ async def test_by_command_journals_of_other_machines_are_replayed_too(
         await world.confirmed(conn, vault, weekly.wish(email))
     anna = (await people.find(conn, vault, ANNA)).subscriber.id
     await erasures.note(tmp_path, [uuid4(), anna, uuid4()])
-    for batch in erasures.batches(erasures.file(tmp_path)):
+    for batch in journal.batches(erasures.read(erasures.file(tmp_path))):
         async with conn.transaction():
             gone = await erasures.replay(conn, vault, batch, actor="staff:anna")
     assert gone == [anna]

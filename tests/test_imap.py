@@ -172,7 +172,7 @@ async def test_a_worker_acts_on_what_it_finds_there(
     server = Server(ours, plain("Hello", "a letter", "anna@example.org").replace(b"\n", b"\r\n"))
     async with serving(server) as mailbox:
         worker = Worker(replace(settings, bounce_imap=mailbox), pool, vault, asyncio.Event())
-        await worker.read_mailbox()
+        await worker.returns.read_mailbox()
     assert [line.channel for line in await bounces.latest(conn, None, None, 10)] == ["imap"]
     assert list(server.mails) == [101], "the letter is left for a person"
 

@@ -284,10 +284,10 @@ async def test_a_receipt_says_that_it_was_elsewhere_and_when(
     await brought(conn, vault, weekly, f"email,{EVIDENCE}\n{ANNA},{PAPER}\n", documented=True)
     own = await people.find(conn, vault, ANNA)
     record = await receipts.gather(conn, own, {}, "https://news.example.org")
-    receipt = receipts.kantara(record, "weekly")
+    receipt = receipts.kantara.receipt(record, "weekly")
     assert "paper form (folder 7)" in receipt["collectionMethod"]
     assert receipt["consentTimestamp"] == 1717113600
-    (linked,) = receipts.linked(record)["@graph"]
+    (linked,) = receipts.linked.records(record)["@graph"]
     assert "paper form" in linked["dpv:hasConsentStatus"][-1]["dpv:hasIndicationMethod"]
     assert linked["dpv:hasConsentStatus"][-1]["dpv:isIndicatedBy"] == ["dpv:DataController"]
 

@@ -13,7 +13,8 @@ from mailer import config, feeds, newsletters
 from mailer.config import Settings, Source
 from mailer.db import Connection, Pool
 from mailer.vault import Vault
-from mailer.worker import FEEDS_AT_ONCE, Worker
+from mailer.worker import Worker
+from mailer.worker.feeds import AT_ONCE
 
 RSS = """<rss version="2.0"><channel><title>News</title><item><title>Story</title>
 <link>https://example.org/{}</link></item></channel></rss>"""
@@ -51,7 +52,7 @@ async def test_a_server_that_hangs_holds_up_neither_other_feeds_nor_the_end(
     async with server(hanging) as running:
         await feeds.add(conn, weekly.id, str(running.make_url("/hang")))
         await conn.execute("update feed set due_at = due_at - interval '1 hour'")  # asked first
-        others = 3 * FEEDS_AT_ONCE
+        others = 3 * AT_ONCE
         for number in range(others):
             await feeds.add(conn, weekly.id, str(running.make_url(f"/{number}")))
         worker = asyncio.create_task(Worker(settings, pool, vault, stop).run())

@@ -139,14 +139,15 @@ async def test_a_worker_tries_no_mail_to_a_domain_that_takes_none(
     dns_server: tuple[Server, dns.asyncresolver.Resolver],
 ) -> None:
     weekly = await world.make(conn, vault)
-    worker = Worker(settings, pool, vault, asyncio.Event(), domains=Reach(dns_server[1]))
+    worker = Worker(settings, pool, vault, asyncio.Event())
+    worker.forms.domains = Reach(dns_server[1])
     for domain in ("mail.dns.test", "null.dns.test", "broken.dns.test"):
         await request(conn, vault, weekly.wish(f"anna@{domain}"))
-    await worker.admit()
+    await worker.forms.admit()
     assert await conn.fetchval("select count(*) from request") == 0
     assert await conn.fetchval("select count(*) from subscriber") == 2
     assert await conn.fetchval("select count(*) from outbox") == 2
-    trying = replace(worker, settings=replace(settings, dev=True))
+    worker.forms.settings = replace(settings, dev=True)
     await request(conn, vault, weekly.wish("anna@null.dns.test"))
-    await trying.admit()
+    await worker.forms.admit()
     assert await conn.fetchval("select count(*) from subscriber") == 3

@@ -48,7 +48,7 @@ async def test_a_receipt_has_every_field_that_kantara_requires(
 ) -> None:
     weekly = await world.make(conn, vault)
     held = await world.confirmed(conn, vault, weekly.wish(ANNA))
-    receipt = receipts.kantara(await gathered(conn, vault), "weekly")
+    receipt = receipts.kantara.receipt(await gathered(conn, vault), "weekly")
     assert set(receipt) >= REQUIRED
     assert receipt["version"] == "KI-CR-v1.1.0"
     assert receipt["piiPrincipalId"] == str(held.subject.id)
@@ -72,7 +72,7 @@ async def test_a_receipt_is_valid_by_the_published_schema(
     await world.confirmed(conn, vault, weekly.wish(VERA, "ru"))
     jsonschema.Draft4Validator.check_schema(schema)
     for email in (ANNA, VERA):
-        receipt = receipts.kantara(await gathered(conn, vault, email), "weekly")
+        receipt = receipts.kantara.receipt(await gathered(conn, vault, email), "weekly")
         jsonschema.Draft4Validator(schema).validate(receipt)
 
 
@@ -81,10 +81,10 @@ async def test_a_receipt_speaks_the_language_of_what_was_agreed_to(
 ) -> None:
     weekly = await world.make(conn, vault)
     await world.confirmed(conn, vault, weekly.wish(VERA, "ru"))
-    receipt = receipts.kantara(await gathered(conn, vault, VERA), "weekly")
+    receipt = receipts.kantara.receipt(await gathered(conn, vault, VERA), "weekly")
     assert receipt["language"] == "ru"
     assert receipt["collectionMethod"].startswith("Форма на сайте")
-    (record,) = receipts.linked(await gathered(conn, vault, VERA))["@graph"]
+    (record,) = receipts.linked.records(await gathered(conn, vault, VERA))["@graph"]
     (process,) = record["dpv:hasProcess"]
     titles = [right["dct:title"] for right in process["dpv:hasRight"]]
     assert titles[0] == {"@value": "Право отозвать согласие", "@language": "ru"}
@@ -99,7 +99,7 @@ async def test_a_notice_may_say_in_any_language_that_nobody_else_gets_the_data(
     weekly = await world.make(conn, vault)
     notice = await test_renewals.newer(conn, vault, recipients=recipients)
     await world.confirmed(conn, vault, replace(weekly.wish(ANNA), notice=notice.id))
-    receipt = receipts.kantara(await gathered(conn, vault), "weekly")
+    receipt = receipts.kantara.receipt(await gathered(conn, vault), "weekly")
     assert receipt["services"][0]["purposes"][0]["thirdPartyDisclosure"] is False
 
 
@@ -107,7 +107,7 @@ async def test_there_is_no_receipt_without_a_consent(conn: Connection, vault: Va
     weekly = await world.make(conn, vault)
     await world.ask(conn, vault, weekly.wish(ANNA))
     with pytest.raises(Unknown):
-        receipts.kantara(await gathered(conn, vault), "weekly")
+        receipts.kantara.receipt(await gathered(conn, vault), "weekly")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ async def test_a_record_tells_the_whole_story_in_arrays_without_doubled_keys(
     link = await world.link(conn, vault, ANNA, "renew")
     await renewals.renew(conn, vault, link, new.id, {})
     await subscriptions.leave(conn, vault, await world.link(conn, vault, ANNA, "leave"), "page")
-    text = receipts.pretty(receipts.linked(await gathered(conn, vault)))
+    text = receipts.pretty(receipts.linked.records(await gathered(conn, vault)))
     whole = json.loads(text, object_pairs_hook=without_doubles)
     (record,) = whole["@graph"]
     assert record["dct:conformsTo"] == ["https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr"]
@@ -181,7 +181,7 @@ async def test_what_the_controller_ended_is_revoked_and_not_withdrawn(
     weekly = await world.make(conn, vault)
     await world.confirmed(conn, vault, weekly.wish(ANNA))
     await people.suppress(conn, vault, ANNA, actor="staff:boris")
-    (record,) = receipts.linked(await gathered(conn, vault))["@graph"]
+    (record,) = receipts.linked.records(await gathered(conn, vault))["@graph"]
     last = record["dpv:hasConsentStatus"][-1]
     assert last["@type"] == ["dpv:ConsentRevoked"]
     assert last["dpv:isIndicatedBy"] == ["dpv:DataController"]
@@ -191,7 +191,7 @@ async def test_a_complaint_is_the_persons_own_withdrawal(conn: Connection, vault
     weekly = await world.make(conn, vault)
     await world.confirmed(conn, vault, weekly.wish(ANNA))
     await world.ended(conn, vault, await world.link(conn, vault, ANNA, "bounce"), "complaint")
-    (record,) = receipts.linked(await gathered(conn, vault))["@graph"]
+    (record,) = receipts.linked.records(await gathered(conn, vault))["@graph"]
     last = record["dpv:hasConsentStatus"][-1]
     assert last["@type"] == ["dpv:ConsentWithdrawn"]
     assert last["dpv:hasIndicationMethod"] == "complaint"

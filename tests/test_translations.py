@@ -20,7 +20,8 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import mailer
-from mailer import receipts, render, resources
+from mailer import render, resources
+from mailer.receipts import kantara, linked, record
 from mailer.render import faults
 
 KINDS = (
@@ -81,6 +82,7 @@ DESK = (
     "renewals.py:stop",
     "schedules.py",
     "staff",
+    "subject_requests.py",
     "troubles.py",
     "delivery/desk.py",
     "web/issues/",
@@ -186,10 +188,10 @@ def of_figures() -> Iterator[Said]:
     """What is chosen by computing."""
     for unit in render.UNITS:
         yield Said(unit, "render/__init__.py:size")
-    for said in (*receipts.HOW.values(), receipts.ELSEWHERE, receipts.BELIEFS):
-        yield Said(said, "receipts.py:how")
-    for right in receipts.RIGHTS.values():
-        yield Said(right, "receipts.py:RIGHTS")
+    for said in (*record.HOW.values(), record.ELSEWHERE, kantara.BELIEFS):
+        yield Said(said, "receipts/record.py:how")
+    for right in linked.RIGHTS.values():
+        yield Said(right, "receipts/linked.py:RIGHTS")
 
 
 def everything() -> list[Said]:

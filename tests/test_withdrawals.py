@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer import address, people, subscriptions, suppressions, withdrawals
+from mailer import address, journal, people, subscriptions, suppressions, withdrawals
 from mailer.config import Settings
 from mailer.consent import SYSTEM
 from mailer.db import Connection, Pool
@@ -56,7 +56,7 @@ async def bring_back(conn: Connection, email: str, vault: Vault) -> None:
 
 async def replayed(conn: Connection, vault: Vault, folder: Path) -> int:
     ended = 0
-    for batch in withdrawals.batches(folder / LEFT):
+    for batch in journal.batches(withdrawals.read(folder / LEFT)):
         async with conn.transaction():
             ended += await withdrawals.replay(conn, vault, batch, actor=SYSTEM)
     return ended

@@ -41,21 +41,13 @@ async def show(email: str, reason: str, as_json: bool) -> None:
 
 
 @command.command()
-@click.option(
-    "--format", "format_", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True
-)
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="A file, not the screen."
-)
 @click.option("--newsletter", help="Only events about this newsletter.")
 @click.option("--type", "type_", type=click.Choice(consent.TYPES), metavar="TYPE",
               help="Only events of this type, such as consent.confirmed.")  # fmt: skip
 @click.option("--notice", help="Only events under this version of the wording.")
 @click.option("--since", type=door.MOMENT, help="UTC unless it says otherwise.")
 @click.option("--until", type=door.MOMENT, help="Not included.")
-@click.option("--with-addresses", is_flag=True, help="Needs --reason.")
-@click.option("--reason", default="", help="What it is for; recorded.")
-@click.option("--encrypt-to", metavar="age1…", help="Whose age key may read it.")
+@outfile.options
 @door.run
 async def export(
     format_: Format,

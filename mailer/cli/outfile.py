@@ -1,7 +1,10 @@
 """What commands take out of the house: written beside, recorded, then put in place."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
+
+import click
 
 from mailer import extracts
 from mailer.cli import door
@@ -12,6 +15,27 @@ from mailer.exports import Format
 from mailer.extracts import What
 from mailer.outfiles import Outfile
 from mailer.subscriptions import Wanted
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+OPTIONS = (
+    click.option(
+        "--format", "format_", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True
+    ),
+    click.option(
+        "--out", type=click.Path(dir_okay=False, path_type=Path), help="A file, not the screen."
+    ),
+    click.option("--with-addresses", is_flag=True, help="Needs --reason."),
+    click.option("--reason", default="", help="What it is for; recorded."),
+    click.option("--encrypt-to", metavar="age1…", help="Whose age key may read it."),
+)
+
+
+def options(command: Command) -> Command:
+    """What every export may be told, beside which lines of it."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
 
 
 def need_reason(reason: str, *, with_addresses: bool) -> None:

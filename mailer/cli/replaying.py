@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailer import erasures, withdrawals
+from mailer import erasures, journal, withdrawals
 from mailer.cli import door
 from mailer.cli.door import House
 
@@ -40,7 +40,7 @@ async def everything(house: House, others: Iterable[Path] = ()) -> Replayed:
 
 
 async def forget(house: House, folder: Path, told: Replayed) -> None:
-    for batch in erasures.batches(erasures.file(folder)):
+    for batch in journal.batches(erasures.read(erasures.file(folder))):
         async with house.conn.transaction():
             gone = await erasures.replay(house.conn, house.vault, batch, actor=door.actor())
         told.erasures += len(batch)
@@ -48,7 +48,7 @@ async def forget(house: House, folder: Path, told: Replayed) -> None:
 
 
 async def end(house: House, folder: Path, told: Replayed) -> None:
-    for batch in withdrawals.batches(folder / withdrawals.LEFT):
+    for batch in journal.batches(withdrawals.read(folder / withdrawals.LEFT)):
         async with house.conn.transaction():
             ended = await withdrawals.replay(house.conn, house.vault, batch, actor=door.actor())
         told.withdrawals += len(batch)

@@ -41,20 +41,12 @@ async def show(email: str | None, reason: str, as_json: bool) -> None:
 
 
 @command.command()
-@click.option(
-    "--format", "format_", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True
-)
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="A file, not the screen."
-)
 @click.option("--newsletter", help="Only of this newsletter.")
 @click.option("--state", type=click.Choice(get_args(State)))
 @click.option("--language", help="Only who gets it in this language.")
 @click.option("--since", type=door.MOMENT, help="Only who first asked then or later; in UTC "
               "unless it says otherwise.")  # fmt: skip
-@click.option("--with-addresses", is_flag=True, help="Needs --reason.")
-@click.option("--reason", default="", help="What it is for; recorded.")
-@click.option("--encrypt-to", metavar="age1…", help="Whose age key may read it.")
+@outfile.options
 @door.run
 async def export(
     format_: Format,

@@ -7,7 +7,16 @@ The ledger (digest_article) is the only memory of what a cadence has had.
 """
 
 from mailer.digests.choosing import SCHEDULE, create, create_or_extend, had, in_language
-from mailer.digests.editing import edit, introduce, pick, pin, put_back, reorder, skip
+from mailer.digests.editing import (
+    MOST_INTRODUCTION,
+    edit,
+    introduce,
+    pick,
+    pin,
+    put_back,
+    reorder,
+    skip,
+)
 from mailer.digests.rows import (
     Digest,
     Edition,
@@ -51,6 +60,7 @@ from mailer.digests.sending import (
 )
 
 __all__ = [
+    "MOST_INTRODUCTION",
     "SCHEDULE",
     "Digest",
     "Edition",

@@ -10,11 +10,14 @@ from mailer.db import Connection
 from mailer.digests.rows import SQL, Digest, contents, get
 from mailer.errors import Conflict, Unknown
 
+MOST_INTRODUCTION = 5000
+"""Characters, in each language."""
+
 
 async def introduce(
     conn: Connection, digest: Digest, introduction: Mapping[str, str], version: int | None = None
 ) -> None:
-    """Say something first, by language."""
+    """Say something first, by language, in Markdown (`letters.markdown`)."""
     await edit(conn, digest, version)
     await conn.execute(SQL.introduce, digest.id, dict(introduction))
 

@@ -19,7 +19,7 @@ State: TypeAlias = Literal["draft", "approved", "sending", "paused", "sent", "ca
 
 @dataclass(frozen=True)
 class Digest:
-    """`number`: 1, 2, 3 … within its newsletter; `introduction`: by language, plain text.
+    """`number`: 1, 2, 3 … within its newsletter; `introduction`: by language, Markdown.
 
     `version` grows with each edit. `issued`: 1, 2, 3 … in the order in which digests begin to be
     sent. `despite`: warnings that whoever approved it put aside. `problem`: why one that was to go

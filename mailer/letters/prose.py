@@ -1,9 +1,11 @@
 """Words that others wrote, fitted into a letter: clean HTML, shortened or as plain text."""
 
 import html
+import itertools
 import re
 import textwrap
 import unicodedata
+from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import nh3
@@ -16,6 +18,9 @@ TAGS = {*BLOCK.split(), *INLINE.split()}
 PIECES = re.compile(r"<[^>]*>|&[^;\s<&]{1,32};|[^<&]+|[<&]")
 HEADING = re.compile(r"<(/?)h[1-6]\b([^>]*)>")
 BLOCKS = {"blockquote", "dd", "dl", "dt", "ol", "p", "pre", "ul"}
+MARK = re.compile(r"(\*|\d+\.) ")
+BEGUN = re.compile(r"(?:^|\n)(?:\*|\d+\.) $")
+"""An item of a list without words yet: a paragraph in it begins there."""
 
 
 def fitted(markup: str, most: int) -> str:
@@ -95,18 +100,26 @@ class Reader(HTMLParser):
         self.blocks = [""]
         self.links: list[str] = []
         self.open: tuple[str, int] | None = None
+        self.lists: list[Iterator[int] | None] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in BLOCKS:
+        if tag in BLOCKS and not BEGUN.search(self.blocks[-1]):
             self.blocks.append("")
+        if tag in ("ol", "ul"):
+            start = dict(attrs).get("start") or "1"
+            first = int(start) if start.isdecimal() else 1
+            self.lists.append(itertools.count(first) if tag == "ol" else None)
         elif tag == "br":
             self.blocks[-1] += "\n"
         elif tag == "li":
-            self.blocks[-1] += "\n* "
+            numbers = self.lists[-1] if self.lists else None
+            self.blocks[-1] += f"\n{next(numbers)}. " if numbers else "\n* "
         elif tag == "a" and (url := dict(attrs).get("href")):
             self.open = (url, len(self.blocks[-1]))
 
     def handle_endtag(self, tag: str) -> None:
+        if tag in ("ol", "ul") and self.lists:
+            self.lists.pop()
         if tag in BLOCKS:
             self.blocks.append("")
         elif tag == "a" and self.open:
@@ -130,7 +143,8 @@ def wrapped(text: str) -> str:
     for row in text.split("\n"):
         body = row.lstrip(" ")
         indent = " " * (len(row) - len(body))
-        hanging = "  " if body.startswith("* ") else ""
+        mark = MARK.match(body)
+        hanging = " " * len(mark[0]) if mark else ""
         rows += textwrap.wrap(
             body.rstrip(),
             WIDTH,

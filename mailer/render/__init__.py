@@ -252,6 +252,7 @@ def environment(language: str) -> Environment:
     )
     locale = written(language)
     made.filters["date"] = lambda at, zone=None: date(at, locale, zone)
+    made.filters["day"] = lambda day: format_date(day, "long", locale=babel(locale))
     made.filters["datetime"] = lambda at, zone=None: date_and_time(at, locale, zone)
     made.filters["size"] = lambda count: size(count, locale)
     made.filters["number"] = lambda count: format_decimal(count, locale=babel(locale))

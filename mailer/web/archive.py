@@ -9,16 +9,10 @@ from mailer import digests, newsletters, render, tokens
 from mailer.db import Connection
 from mailer.digests import Digest, Edition
 from mailer.errors import Unknown
+from mailer.letters import markdown
 from mailer.newsletters import Newsletter
 from mailer.web import page
 
-MAIL_POLICY = {
-    # Styles of a mail stand in its tags. Nothing else of it is let near: no script can run, no form
-    # be sent, nothing be loaded from elsewhere, and a sandbox keeps it from being one of our pages.
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
-    "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation",
-}
 OWN_LINK = re.compile(
     r"<a\b[^>]*(?:{})[^>]*>.*?</a>".format("|".join(tokens.SLOTS.values())), re.DOTALL
 )
@@ -60,7 +54,8 @@ async def feed(request: web.Request) -> web.Response:
             for edition in await digests.editions(conn, digest.id):
                 if edition.language == language:
                     shown = await digests.these(conn, edition.articles)
-                    entries.append((digest, edition, [item.article for item in shown]))
+                    said = markdown.html(digest.introduction.get(language, ""))
+                    entries.append((digest, edition, said, [item.article for item in shown]))
     text = render.page(
         "public/feed.xml",
         language,
@@ -85,7 +80,7 @@ async def issue(request: web.Request) -> web.Response:
     accepted = request.headers.get("Accept-Language")
     edition = editions[render.best(request.query.get("lang"), accepted, offered)]
     text = public(edition, bar(request, newsletter, digest, edition, editions))
-    headers = {**page.PUBLIC, **MAIL_POLICY, "Content-Language": edition.language}
+    headers = {**page.PUBLIC, **page.MAIL_ALONE, "Content-Language": edition.language}
     return web.Response(text=text, content_type="text/html", headers=headers)
 
 

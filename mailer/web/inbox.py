@@ -10,11 +10,6 @@ from mailer.web import page
 
 MAILBOX = web.AppKey("mailbox", Mailbox)
 
-HTML_POLICY = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'self'; "
-    "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation",
-}
 LINK = re.compile(r"(https?://[^\s<>\"]+[^\s<>\".,;:!?)])")
 TARGET = re.compile(r'\starget="_blank"')
 HEAD = re.compile(r"<head\b[^>]*>")
@@ -46,7 +41,7 @@ async def html(request: web.Request) -> web.Response:
     if found.html is None:
         raise page.REFUSALS[404]
     text = HEAD.sub(lambda head: head[0] + '<base target="_top">', TARGET.sub("", found.html), 1)
-    return web.Response(text=text, content_type="text/html", headers=HTML_POLICY)
+    return web.Response(text=text, content_type="text/html", headers=page.MAIL_TO_READ)
 
 
 def find(request: web.Request) -> Parsed:

@@ -67,6 +67,18 @@ SCRIPTED = {
 PUBLIC = {"Cache-Control": SHORTLY, "X-Robots-Tag": "all"}
 FRAMING = {"Content-Security-Policy": POLICY.format(frames="'self'", ancestors="'none'")}
 
+# Styles of a mail stand in its tags. Nothing else of it is let near: no script can run, no form be
+# sent, nothing be loaded from elsewhere, and a sandbox keeps it from being one of our pages.
+MAIL_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; form-action 'none'; "
+    "base-uri 'none'; frame-ancestors {ancestors}; sandbox allow-popups"
+)
+LEADING_ON = " allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
+MAIL_ALONE = {"Content-Security-Policy": MAIL_POLICY.format(ancestors="'none'") + LEADING_ON}
+MAIL_TO_READ = {"Content-Security-Policy": MAIL_POLICY.format(ancestors="'self'") + LEADING_ON}
+MAIL_TO_SEE = {"Content-Security-Policy": MAIL_POLICY.format(ancestors="'self'")}
+"""A mail as a page of its own; in a frame of ours; and there to be looked at, its links dead."""
+
 STATUS: Mapping[type[Refusal], int] = {
     Invalid: 422,
     Several: 422,

@@ -58,7 +58,7 @@ async def linked(request: web.Request) -> web.Response:
         record = await find(conn, request)
     if record is None:
         return unknown(request)
-    return download(receipts.linked(record), "consent-record.jsonld", "application/ld+json")
+    return download(receipts.linked.records(record), "consent-record.jsonld", "application/ld+json")
 
 
 async def receipt(request: web.Request) -> web.Response:
@@ -68,7 +68,9 @@ async def receipt(request: web.Request) -> web.Response:
         record = await find(conn, request)
     if record is None or slug not in record.agreements():
         return unknown(request)
-    return download(receipts.kantara(record, slug), f"receipt-{slug}.json", "application/json")
+    return download(
+        receipts.kantara.receipt(record, slug), f"receipt-{slug}.json", "application/json"
+    )
 
 
 def download(content: Mapping[str, Any], name: str, kind: str) -> web.Response:

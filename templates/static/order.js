@@ -1,8 +1,8 @@
 // Articles of a draft, put in order by dragging. Buttons do the same without this script, and by
 // keyboard; what is dropped is sent like the press of a button.
 
-const form = document.getElementById("works");
-const list = form.querySelector(".works");
+const form = document.getElementById("draft");
+const list = form.querySelector("ol.works");
 let held = null;
 
 function ids() {
@@ -12,7 +12,7 @@ function ids() {
 function put(event) {
   event.preventDefault();
   const over = event.target.closest("li");
-  if (!over || over === held || over.parentNode !== list) return;
+  if (!held || !over || over === held || over.parentNode !== list) return;
   const box = over.getBoundingClientRect();
   const below = event.clientY > box.top + box.height / 2;
   list.insertBefore(held, below ? over.nextSibling : over);
@@ -40,6 +40,7 @@ if (list) {
     });
     item.addEventListener("dragend", () => {
       item.classList.remove("held");
+      held = null;
       if (ids() !== first) send();
     });
   }

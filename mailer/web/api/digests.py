@@ -43,7 +43,6 @@ from mailer.web.api.shapes import (
 PATH = "/digests"
 ONE = f"{PATH}/{{newsletter}}/{{number}}"
 MOST_IDS = 200
-MOST_INTRODUCTION = 10_000
 
 
 async def listing(call: Call, conn: Connection) -> Answer:
@@ -291,7 +290,10 @@ SCHEMAS: Mapping[str, Schema] = {
 }
 IDS = Listed(Whole(), MOST_IDS)
 INTRODUCTION = ByLanguage(
-    Text(MOST_INTRODUCTION, 0, lines=True), 0, "What is said first, instead of what was."
+    Text(digests.MOST_INTRODUCTION, 0, lines=True),
+    0,
+    "What is said first, instead of what was: Markdown, of which paragraphs, *emphasis*, "
+    "**strong emphasis**, [links](https://example.org) and lists are read.",
 )
 AS_IT_IS = {200: ("As it is now.", ref("Digest"))}
 

@@ -10,6 +10,7 @@ from mailer.web.desk.answering import (
     FRAMING,
     answer,
     back,
+    reason,
     refused,
     see_other,
     text,
@@ -29,13 +30,13 @@ from mailer.web.desk.gate import (
     FRESH_MINUTES,
     Entry,
     Handler,
-    Who,
     anybody,
     get,
     half,
     install,
     post,
 )
+from mailer.web.desk.who import Who
 
 __all__ = [
     "EVERYONE",
@@ -57,6 +58,7 @@ __all__ = [
     "keep_errand",
     "knows",
     "post",
+    "reason",
     "refused",
     "remember",
     "remember_device",

@@ -4,10 +4,7 @@ A handler reads its form with `forms.read`, does its work in one transaction, an
 `see_other` if it is done or with the form again and its faults, 422.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
@@ -15,14 +12,14 @@ from aiohttp import web
 from mailer import render
 from mailer.errors import Invalid, Refusal, Several
 from mailer.web import forms, page
+from mailer.web.desk.who import Who
 from mailer.web.forms import Fields
-
-if TYPE_CHECKING:
-    from mailer.web.desk.gate import Who
 
 MAY: web.AppKey[Callable[..., bool]] = web.AppKey("staff_may")
 
 TEXT_CHARACTERS = 500
+SHORT_CHARACTERS = 8
+"""A reason shorter than that tells nobody anything a year later, as a rule."""
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; "
@@ -108,5 +105,20 @@ def text(sent: Fields, name: str, *, most: int = TEXT_CHARACTERS, required: bool
     if forms.UNSEEN.search(given):
         raise Invalid(
             "This has invisible characters in it: type it instead of pasting.", field=name
+        )
+    return given
+
+
+def reason(sent: Fields) -> str:
+    """Why, for the record. A very short one is asked back once: sent again as it is, it stands.
+
+    Raises Invalid.
+    """
+    given = text(sent, "reason")
+    if len(given) < SHORT_CHARACTERS and forms.one(sent, "insist") != given:
+        raise Invalid(
+            "Will it say enough to somebody who reads it in a year? Add a word or two, or send it "
+            "once more as it is.",
+            field="reason",
         )
     return given

@@ -15,13 +15,12 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from mailer import sessions, staff
-from mailer.consent import Actor
 from mailer.db import Connection
 from mailer.errors import NotAllowed, Unknown
-from mailer.sessions import Session
-from mailer.staff import ROLES, Account, Role
+from mailer.staff import ROLES, Role
 from mailer.web import page
 from mailer.web.desk import answering, cookies
+from mailer.web.desk.who import Who
 
 ROOT = "/staff"
 SIGN_IN = "/staff/sign-in"
@@ -36,23 +35,6 @@ SENT_MINUTES = 30
 that stands on it, which should not be lost to a slow hand."""
 
 SAFE = ("GET", "HEAD")
-
-
-@dataclass(frozen=True)
-class Who:
-    """Who asks: a session and whose it is."""
-
-    session: Session
-    account: Account
-    email: str
-
-    @property
-    def actor(self) -> Actor:
-        return self.account.actor
-
-    @property
-    def role(self) -> Role:
-        return self.account.role
 
 
 Open: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -12,11 +12,12 @@ from mailer.web.issues.going import (
     resume,
 )
 from mailer.web.issues.listing import create, listing
-from mailer.web.issues.looking import html, preview, try_out
+from mailer.web.issues.looking import as_typed, html, preview, try_out
 
 __all__ = [
     "approve",
     "approve_page",
+    "as_typed",
     "cancel",
     "cancel_page",
     "create",

@@ -1,9 +1,11 @@
 """A digest's page: while it is a draft, what it holds and says; later, how it goes.
 
-Whoever changes a draft sends along the version they saw. If somebody else changed it since, nothing
-of theirs is overwritten, and what was typed here stands in the form again.
+A draft is one form: whichever of its buttons is pressed, what was typed is kept. Whoever changes it
+sends along the version they saw, and a stamp of each introduction. If somebody else changed it
+since, nothing of theirs is overwritten, and what was typed here stands in the form again.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +24,6 @@ from mailer.web.forms import Fields
 from mailer.web.issues import named
 
 ON_OFFER = 50
-INTRODUCTION_CHARACTERS = 5000
 NUMBER_DIGITS = 18
 
 
@@ -65,7 +66,7 @@ async def shown(
             template, tell = "staff/digest_going.html", going
         values |= await tell(conn, request, who, newsletter, digest)
     values |= {"typed": typed, "faults": faults}
-    return desk.answer(request, who, template, status=status, headers=None, **values)
+    return desk.answer(request, who, template, status=status, headers=desk.FRAMING, **values)
 
 
 async def drafted(
@@ -85,6 +86,9 @@ async def drafted(
         "findings": findings,
         "broken": broken,
         "editions_of": [(code, render.own_name(code)) for code in newsletter.languages],
+        "seen": {code: stamp(digest.introduction.get(code, "")) for code in newsletter.languages},
+        "most": digests.MOST_INTRODUCTION,
+        "at": request.query.get("at", ""),
         "colleagues": [(str(a.id), a.email(request.app[page.VAULT])) for a in colleagues],
     }
 
@@ -119,46 +123,67 @@ async def going(
 
 # POST
 
+ONWARD = ("preview", "approve")
+"""Pages that buttons of the draft lead to."""
+
 
 async def edit(request: web.Request, who: Who) -> web.StreamResponse:
-    """POST /staff/digests/SLUG/NUMBER: one change, named by the button (`do`)."""
+    """POST /staff/digests/SLUG/NUMBER: keep what was typed, and do what the button (`do`) says."""
     sent = await forms.read(request)
+    verb, _, what = forms.one(sent, "do").partition(" ")
+    changes = verb not in ("introduce", *ONWARD)
     try:
         async with request.app[page.POOL].acquire() as conn, conn.transaction():
             digest = await named.found(conn, request)
-            await change(conn, digest, sent)
+            await keep(conn, digest, sent, changes=changes)
+            if changes:
+                await change(conn, digest, verb, what, sent)
     except Refusal as fault:
-        typed = {
-            name.removeprefix("introduction-"): values[0]
-            for name, values in sent.items()
-            if name.startswith("introduction-") and values
-        }
-        faults = desk.refused(request, who, fault)
-        return await shown(request, who, typed, faults, page.STATUS[type(fault)])
-    return desk.see_other(request, named.own_path(request), "saved")
+        return await again(request, who, sent, fault)
+    if verb in ONWARD:
+        return page.see_other(request, f"{named.own_path(request)}/{verb}")
+    return page.see_other(request, named.own_path(request), done="saved", at=f"{verb} {what}")
 
 
-async def change(conn: Connection, digest: Digest, sent: Fields) -> None:
-    """Raises Invalid, Unknown, or Conflict if it is not the version that was seen."""
-    verb, _, what = forms.one(sent, "do").partition(" ")
-    version = number(forms.one(sent, "version"))
+async def again(request: web.Request, who: Who, sent: Fields, fault: Refusal) -> web.StreamResponse:
+    """The page with what was typed in it, if it was typed here."""
+    typed = {
+        name.removeprefix("introduction-"): values[0]
+        for name, values in sent.items()
+        if name.startswith("introduction-") and values and touched(sent, name, values[0])
+    }
+    faults = desk.refused(request, who, fault)
+    return await shown(request, who, typed, faults, page.STATUS[type(fault)])
+
+
+async def keep(conn: Connection, digest: Digest, sent: Fields, *, changes: bool = False) -> None:
+    """The introductions that were typed. Raises Invalid, or Conflict if it is not the version that
+    was seen and something `changes`."""
+    newsletter = await newsletters.get(conn, digest.newsletter)
+    said = introduction(newsletter, digest, sent)
+    typed = said != digest.introduction
+    if typed or changes:
+        await digests.edit(conn, digest, number(forms.one(sent, "version")))
+    if typed:
+        await digests.introduce(conn, digest, said)
+
+
+async def change(conn: Connection, digest: Digest, verb: str, what: str, sent: Fields) -> None:
+    """Of the version that was seen. Raises Invalid or Unknown."""
     match verb:
-        case "introduce":
-            newsletter = await newsletters.get(conn, digest.newsletter)
-            await digests.introduce(conn, digest, introduction(newsletter, sent), version)
         case "order":
             order = [number(part) for part in forms.one(sent, "order").split(",")]
-            await digests.reorder(conn, digest, order, version)
+            await digests.reorder(conn, digest, order)
         case "up" | "down":
-            await move(conn, digest, number(what), -1 if verb == "up" else 1, version)
+            await move(conn, digest, number(what), -1 if verb == "up" else 1)
         case "pick":
-            await digests.pick(conn, digest, number(what), version)
+            await digests.pick(conn, digest, number(what))
         case "skip":
-            await digests.skip(conn, digest, number(what), version)
+            await digests.skip(conn, digest, number(what))
         case "later":
-            await digests.put_back(conn, digest, number(what), version)
+            await digests.put_back(conn, digest, number(what))
         case "pin" | "unpin":
-            await digests.pin(conn, digest, number(what), version, pinned=verb == "pin")
+            await digests.pin(conn, digest, number(what), pinned=verb == "pin")
         case _:
             raise Invalid("Choose what to do with it.")
 
@@ -169,7 +194,7 @@ def number(text: str) -> int:
     return int(text)
 
 
-async def move(conn: Connection, digest: Digest, article: int, places: int, version: int) -> None:
+async def move(conn: Connection, digest: Digest, article: int, places: int) -> None:
     """Up or down by one among its like: those pinned stay first."""
     listed = works(await digests.contents(conn, digest))
     order = [work.id for work in listed]
@@ -177,25 +202,42 @@ async def move(conn: Connection, digest: Digest, article: int, places: int, vers
         at = order.index(article)
         to = max(0, min(len(order) - 1, at + places))
         order.insert(to, order.pop(at))
-    await digests.reorder(conn, digest, order, version)
+    await digests.reorder(conn, digest, order)
 
 
-def introduction(newsletter: Newsletter, sent: Fields) -> dict[str, str]:
-    """By language; what is empty is left out. Raises Invalid."""
-    found = {}
+def introduction(newsletter: Newsletter, digest: Digest, sent: Fields) -> dict[str, str]:
+    """By language: as it was typed, or as it is where nobody typed. Raises Invalid."""
+    found = dict(digest.introduction)
     for language in newsletter.languages:
         field = f"introduction-{language}"
-        text = forms.one(sent, field).replace("\r\n", "\n").strip()
-        if len(text) > INTRODUCTION_CHARACTERS:
+        if field not in sent or not touched(sent, field, forms.one(sent, field)):
+            continue
+        text = plain(forms.one(sent, field))
+        if len(text) > digests.MOST_INTRODUCTION:
             raise Invalid(
                 "This is too long: {most} characters at most.",
                 field=field,
-                most=INTRODUCTION_CHARACTERS,
+                most=digests.MOST_INTRODUCTION,
             )
         if forms.UNSEEN.search(text.replace("\n", " ").replace("\t", " ")):
             raise Invalid(
                 "This has invisible characters in it: type it instead of pasting.", field=field
             )
+        found.pop(language, None)
         if text:
             found[language] = text
     return found
+
+
+def touched(sent: Fields, field: str, text: str) -> bool:
+    """Whether it is another than the page had in it."""
+    return stamp(text) != forms.one(sent, f"seen-{field}")
+
+
+def stamp(text: str) -> str:
+    return hashlib.sha256(plain(text).encode()).hexdigest()[:16]
+
+
+def plain(text: str) -> str:
+    """As it is kept: browsers send lines that end in CR LF."""
+    return text.replace("\r\n", "\n").strip()

@@ -1,5 +1,7 @@
 """What readers would see: previews, and test mails to staff."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from uuid import UUID
 
 from aiohttp import web
@@ -11,11 +13,6 @@ from mailer.errors import Conflict, Invalid, Refusal, Unknown
 from mailer.web import desk, forms, page
 from mailer.web.desk import Who
 from mailer.web.issues import draft, named
-
-MAIL_POLICY = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'self'; sandbox allow-popups",
-}
 
 
 async def preview(request: web.Request, who: Who) -> web.StreamResponse:
@@ -38,11 +35,41 @@ async def html(request: web.Request, who: Who) -> web.StreamResponse:
     async with request.app[page.POOL].acquire() as conn:
         digest = await named.found(conn, request)
         shown = await as_readers_get_it(conn, request, digest)
-    edition = shown.get(request.match_info["language"])
-    if edition is None:
-        raise Unknown("There is no edition in {language}.", language=request.match_info["language"])
+    edition = in_language(shown, request.match_info["language"])
     text = editions.without_slots(edition.html)
-    return web.Response(text=text, content_type="text/html", headers=MAIL_POLICY)
+    return web.Response(text=text, content_type="text/html", headers=page.MAIL_TO_SEE)
+
+
+async def as_typed(request: web.Request, who: Who) -> web.StreamResponse:
+    """POST /staff/digests/SLUG/NUMBER/look: the mail with an introduction that is not stored, for
+    the frame beside it."""
+    sent = await forms.read(request)
+    try:
+        async with request.app[page.POOL].acquire() as conn:
+            digest = await named.found(conn, request)
+            newsletter = await newsletters.get(conn, digest.newsletter)
+            typed = replace(digest, introduction=draft.introduction(newsletter, digest, sent))
+            shown = await as_readers_get_it(conn, request, typed)
+        edition = in_language(shown, forms.one(sent, "shown"))
+    except Refusal as fault:
+        text, status = (
+            " ".join(desk.refused(request, who, fault).values()),
+            page.STATUS[type(fault)],
+        )
+        return web.Response(text=text, status=status, headers=page.MAIL_TO_SEE)
+    plain = forms.one(sent, "view") == "text"
+    return web.Response(
+        text=editions.without_slots(edition.text if plain else edition.html),
+        content_type="text/plain" if plain else "text/html",
+        headers=page.MAIL_TO_SEE,
+    )
+
+
+def in_language(shown: Mapping[str, Edition], language: str) -> Edition:
+    """Raises Unknown."""
+    if language not in shown:
+        raise Unknown("There is no edition in {language}.", language=language)
+    return shown[language]
 
 
 async def as_readers_get_it(
@@ -63,14 +90,14 @@ async def try_out(request: web.Request, who: Who) -> web.StreamResponse:
             digest = await named.found(conn, request)
             newsletter = await newsletters.get(conn, digest.newsletter)
             language = forms.one(sent, "language") or newsletter.fallback
-            if language not in await as_readers_get_it(conn, request, digest):
-                raise Unknown("There is no edition in {language}.", language=language)
+            if digest.state == "draft":
+                await draft.keep(conn, digest, sent)
+            in_language(await as_readers_get_it(conn, request, digest), language)
             to = await colleague(conn, forms.one(sent, "to"), who)
             await digests.try_out(conn, digest, language, to)
             await named.note(conn, request, who, "digest.tried", language=language, to=str(to))
     except Refusal as fault:
-        faults = desk.refused(request, who, fault)
-        return await draft.shown(request, who, {}, faults, page.STATUS[type(fault)])
+        return await draft.again(request, who, sent, fault)
     return desk.see_other(request, named.own_path(request), "tried")
 
 

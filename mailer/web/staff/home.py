@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from mailer import census, log, newsletters, outbox, troubles
+from mailer import census, log, newsletters, outbox, subject_requests, troubles
 from mailer.db import Connection
 from mailer.newsletters import Newsletter
+from mailer.subject_requests import Pressing
 from mailer.troubles import Trouble
 from mailer.web import desk, page
 from mailer.web.desk import Who
@@ -16,6 +17,7 @@ from mailer.web.staff import chart
 DIGESTS = 8
 DAYS = (30, 90, 365)
 LAG_SECONDS = 60.0
+ANSWERING = ("owner", "privacy")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ async def show(request: web.Request, who: Who) -> web.Response:
         groups = await census.groups(conn)
         outcomes = await census.outcomes(conn, DIGESTS)
         standing, needing = await standing_of(conn), await needing_somebody(conn, who)
+        pressing = await pressing_requests(conn, who)
     return desk.answer(
         request,
         who,
@@ -60,6 +63,7 @@ async def show(request: web.Request, who: Who) -> web.Response:
         outcomes=outcomes,
         standing=standing,
         troubles=needing,
+        pressing=pressing,
     )
 
 
@@ -84,3 +88,8 @@ async def standing_of(conn: Connection) -> Standing:
 async def needing_somebody(conn: Connection, who: Who) -> list[Trouble]:
     """Whoever only looks at numbers is not asked to mend anything."""
     return await troubles.present(conn) if who.role in troubles.TOLD else []
+
+
+async def pressing_requests(conn: Connection, who: Who) -> Pressing | None:
+    """Of people about their data: for those who answer them."""
+    return await subject_requests.pressing(conn) if who.role in ANSWERING else None
