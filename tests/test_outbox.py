@@ -61,11 +61,13 @@ async def claimed(conn: Connection, worker: UUID | None = None) -> list[Claimed]
 
 
 async def wanted(conn: Connection, worker: UUID, mails: Sequence[Claimed]) -> Mapping[int, bool]:
-    return await outbox.turn(conn, worker, [], {mail.id: bytes(32) for mail in mails})
+    return await outbox.turn(
+        conn, worker, [], {mail.id: bytes(32) for mail in mails}, letters=False
+    )
 
 
 async def settle(conn: Connection, *settled: tuple[int, Settled, str | None]) -> None:
-    await outbox.turn(conn, uuid4(), settled, {})
+    await outbox.turn(conn, uuid4(), settled, {}, letters=False)
 
 
 async def progress(conn: Connection, digest: Digest) -> Mapping[str, int]:
@@ -249,7 +251,7 @@ async def test_whoever_is_suppressed_or_pauses_is_not_wanted(
     hashes = {mail.id: bytes(32) for mail in mails} | {
         mails[0].id: vault.suppression(reached.normal)
     }
-    found = await outbox.turn(conn, worker, [], hashes)
+    found = await outbox.turn(conn, worker, [], hashes, letters=False)
     assert [found[mail.id] for mail in mails] == [False, False, True]
 
 

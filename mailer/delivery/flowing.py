@@ -85,7 +85,8 @@ class Flow:
             plain = list(bag.plain)
             until = time.monotonic() + FRESH_SECONDS
             asked = {ready.mail.id: ready.hash for ready in bag.next}
-            wanted = await outbox.turn(conn, bag.worker, [each.settled for each in plain], asked)
+            settled = [each.settled for each in plain]
+            wanted = await outbox.turn(conn, bag.worker, settled, asked, letters=bag.letters)
             bag.uncounted += taken(plain)
             bag.settled(plain)
         bag.ahead = min(bag.ahead + 1, self.connections * AHEAD)
