@@ -25,6 +25,7 @@ from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.delivery import Delivery, filling, verdicts
 from mailer.digests import Digest, Edition
+from mailer.dkim.signing import Signing
 from mailer.smtp import RoadClosed, Verdict
 from mailer.vault import Vault
 from tests import world
@@ -91,6 +92,7 @@ class Post:
         delivery.bag.rest = 0
         await delivery.step()
         await delivery.finish()
+        await delivery.signing.stop()
         assert (delivery.bag.batches, delivery.bag.wire) == ({}, {})
         return answers
 
@@ -105,6 +107,7 @@ class Post:
             asyncio.Event(),
             1,
             letters,
+            Signing(dkim.signers(self.settings)),
         )
 
     async def states(self) -> Sequence[tuple[str, int]]:

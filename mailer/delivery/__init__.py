@@ -35,10 +35,12 @@ from mailer import outbox
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.delivery.bag import Bag
+from mailer.delivery.casting import Casting
 from mailer.delivery.composing import Composer
 from mailer.delivery.filling import Filling
 from mailer.delivery.flowing import Flow
 from mailer.delivery.settling import UNHEARD, Settling
+from mailer.dkim.signing import Signing
 from mailer.smtp import DEPTH, Road
 from mailer.vault import Vault
 
@@ -63,6 +65,7 @@ class Delivery:
     wake: asyncio.Event
     connections: int
     letters: bool
+    signing: Signing
     bag: Bag = field(init=False)
     filling: Filling = field(init=False)
     flow: Flow = field(init=False)
@@ -72,9 +75,10 @@ class Delivery:
         room = self.connections * DEPTH
         recorded = self.road.recorded
         self.bag = Bag(self.worker, self.letters, room, self.stop, self.wake, recorded)
-        composer = Composer(self.settings, self.keys)
+        composer = Composer(self.settings, self.keys, self.signing.signers)
+        casting = Casting(composer, self.signing if self.signing.signers else None)
         self.filling = Filling(self.bag, self.keys, composer)
-        self.flow = Flow(self.bag, self.road, composer, self.settings.rate, self.connections)
+        self.flow = Flow(self.bag, self.road, casting, self.settings.rate, self.connections)
         self.settling = Settling(self.bag, self.keys)
 
     async def step(self) -> bool:

@@ -25,7 +25,7 @@ from mailer.address import Address
 from mailer.config import Settings
 from mailer.db import Connection
 from mailer.delivery import desk
-from mailer.dkim import Signed
+from mailer.dkim import Signed, Signer, Unsigned
 from mailer.letters import Letter
 from mailer.mime import Mould
 from mailer.newsletters import Newsletter
@@ -75,10 +75,8 @@ class Composer:
 
     settings: Settings
     keys: Vault
+    signers: Sequence[Signer]
     moulds: dict[tuple[object, ...], Compiled] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.signers = dkim.signers(self.settings)
 
     async def ready(self, conn: Connection, mail: Mail) -> Ready | None:
         """Open and compose; None: there is nothing to say any more. Raises what templates and
@@ -172,12 +170,24 @@ class Composer:
 
     def cast(self, ready: Ready) -> tuple[bytes, str]:
         """The mail, and its envelope's sender."""
-        mac = vault.Mac(ready.subject.dek)
-        filling = {purpose: str(token(ready, mac, purpose)) for purpose in ready.compiled.purposes}
+        filled = filling(ready)
         data = ready.compiled.mould.cast(
-            ready.recipient, ready.mail.message, filling, datetime.now(UTC)
+            ready.recipient, ready.mail.message, filled, datetime.now(UTC)
         )
-        return data, letters.return_path(self.settings, filling.get("bounce"))
+        return data, letters.return_path(self.settings, filled.get("bounce"))
+
+    def unsigned(self, ready: Ready) -> tuple[Unsigned, str]:
+        """The same, up to the signatures, where there are signers."""
+        mould, filled = ready.compiled.mould, filling(ready)
+        assert isinstance(mould, Signed)
+        data = mould.unsigned(ready.recipient, ready.mail.message, filled, datetime.now(UTC))
+        return data, letters.return_path(self.settings, filled.get("bounce"))
+
+
+def filling(ready: Ready) -> Mapping[Purpose, str]:
+    """Their own tokens, for each purpose that the mail needs."""
+    mac = vault.Mac(ready.subject.dek)
+    return {purpose: str(token(ready, mac, purpose)) for purpose in ready.compiled.purposes}
 
 
 def token(ready: Ready, mac: vault.Mac, purpose: Purpose) -> Token:

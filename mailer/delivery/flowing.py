@@ -8,17 +8,16 @@ over ahead.
 
 import asyncio
 import logging
-import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
 from mailer import limits, outbox
 from mailer.db import Connection
 from mailer.delivery.bag import FIRST_REST, Bag, taken
-from mailer.delivery.composing import Composer, Ready
+from mailer.delivery.casting import Cast, Casting
+from mailer.delivery.composing import Ready
 from mailer.delivery.verdicts import UNFIT
 from mailer.smtp import AHEAD, Outcome, Road, RoadClosed
 
@@ -32,11 +31,6 @@ PACE_SECONDS = 0.1
 
 GATHER_SECONDS = 0.01
 NOT_NOW = 421
-SIGNING = min(os.cpu_count() or 1, 4)
-"""Threads that sign at once: four make more signatures than one loop sends mails."""
-
-Cast: TypeAlias = tuple[bytes, str] | None
-"""A mail and its envelope's sender; None: it can't be made."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +39,7 @@ class Flow:
 
     bag: Bag
     road: Road
-    composer: Composer
+    casting: Casting
     rate: float | None
     connections: int
 
@@ -80,7 +74,7 @@ class Flow:
         bag = self.bag
         if not bag.next:
             return
-        signing = self.sign_aside() if self.composer.signers else {}
+        signing = self.casting.begin(list(bag.next))
         async with bag.saying:
             plain = list(bag.plain)
             until = time.monotonic() + FRESH_SECONDS
@@ -100,37 +94,14 @@ class Flow:
             else:
                 bag.said(ready.mail, ready.provider, "unwanted")
 
-    # casting
-
-    def sign_aside(self) -> Mapping[int, "asyncio.Future[Mapping[int, Cast]]"]:
-        """Begin to cast what is picked in threads: OpenSSL lets others work meanwhile. By ids."""
-        loop, picked = asyncio.get_running_loop(), list(self.bag.next)
-        share = -(-len(picked) // SIGNING)
-        begun: dict[int, asyncio.Future[Mapping[int, Cast]]] = {}
-        for at in range(0, len(picked), share):
-            part = picked[at : at + share]
-            future = loop.run_in_executor(None, self.cast_all, part)
-            begun |= dict.fromkeys((ready.mail.id for ready in part), future)
-        return begun
-
-    def cast_all(self, ready: Sequence[Ready]) -> Mapping[int, Cast]:
-        return {each.mail.id: self.cast(each) for each in ready}
-
-    def cast(self, ready: Ready) -> Cast:
-        try:
-            return self.composer.cast(ready)
-        except Exception:  # a fault of ours must not keep it on the wire for ever
-            log.exception("mail %s could not be made", ready.mail.id)
-            return None
-
     # the wire
 
     async def hand(
-        self, ready: Ready, signing: "asyncio.Future[Mapping[int, Cast]] | None", until: float
+        self, ready: Ready, signing: asyncio.Task[Mapping[int, Cast]] | None, until: float
     ) -> None:
         self.bag.put_on_wire(ready)
         try:
-            cast = (await signing)[ready.mail.id] if signing else self.cast(ready)
+            cast = (await signing)[ready.mail.id] if signing else self.casting.cast(ready)
             if cast is None:
                 self.heard(ready, UNFIT)
             else:
