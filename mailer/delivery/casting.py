@@ -2,14 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from mailer.delivery.composing import Composer, Ready
-from mailer.dkim.signing import PROCESSES, Signing
+from mailer.dkim.signing import Signing
 
 log = logging.getLogger(__name__)
+
+TOGETHER = 10
+"""Mails signed by one process before it answers: more would keep the first waiting."""
 
 Cast: TypeAlias = tuple[bytes, str] | None
 """A mail and its envelope's sender; None: it can't be made."""
@@ -17,27 +20,27 @@ Cast: TypeAlias = tuple[bytes, str] | None
 Made = TypeVar("Made")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Casting:
-    """`signing`: None if nobody signs."""
+    """`signing`: None if nobody signs; `begun`: what is being signed, by the ids of mails."""
 
     composer: Composer
     signing: Signing | None
+    begun: dict[int, asyncio.Task[Mapping[int, Cast]]] = field(default_factory=dict)
 
-    def cast(self, ready: Ready) -> Cast:
-        return made(self.composer.cast, ready)
-
-    def begin(self, picked: Sequence[Ready]) -> Mapping[int, asyncio.Task[Mapping[int, Cast]]]:
-        """Begin to sign them, a part in each process; by ids. Empty: nobody signs."""
-        begun: dict[int, asyncio.Task[Mapping[int, Cast]]] = {}
+    def begin(self, coming: Iterable[Ready]) -> None:
+        """Begin to sign what is not being signed yet."""
         if self.signing is None:
-            return begun
-        share = -(-len(picked) // PROCESSES)
-        for at in range(0, len(picked), share):
-            part = picked[at : at + share]
+            return
+        new = [ready for ready in coming if ready.mail.id not in self.begun]
+        for at in range(0, len(new), TOGETHER):
+            part = new[at : at + TOGETHER]
             task = asyncio.create_task(self.signed(self.signing, part))
-            begun |= dict.fromkeys((ready.mail.id for ready in part), task)
-        return begun
+            self.begun |= dict.fromkeys((ready.mail.id for ready in part), task)
+
+    async def cast(self, ready: Ready) -> Cast:
+        task = self.begun.pop(ready.mail.id, None)
+        return (await task)[ready.mail.id] if task else made(self.composer.cast, ready)
 
     async def signed(self, signing: Signing, part: Sequence[Ready]) -> Mapping[int, Cast]:
         unsigned = {ready.mail.id: made(self.composer.unsigned, ready) for ready in part}

@@ -9,14 +9,14 @@ over ahead.
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from mailer import limits, outbox
 from mailer.db import Connection
 from mailer.delivery.bag import FIRST_REST, Bag, taken
-from mailer.delivery.casting import Cast, Casting
+from mailer.delivery.casting import Casting
 from mailer.delivery.composing import Ready
 from mailer.delivery.verdicts import UNFIT
 from mailer.smtp import AHEAD, Outcome, Road, RoadClosed
@@ -56,6 +56,8 @@ class Flow:
         except RoadClosed as error:
             bag.closed = error
             bag.moved()
+        finally:
+            self.casting.begun.clear()
 
     def half(self) -> bool:
         """Whether half of what may be on the wire could be handed over now."""
@@ -74,7 +76,7 @@ class Flow:
         bag = self.bag
         if not bag.next:
             return
-        signing = self.casting.begin(list(bag.next))
+        self.casting.begin((*bag.next, *islice(bag.staged, 2 * bag.room)))
         async with bag.saying:
             plain = list(bag.plain)
             until = time.monotonic() + FRESH_SECONDS
@@ -88,20 +90,20 @@ class Flow:
             ready = bag.next.popleft()
             found = wanted.get(ready.mail.id)
             if found:
-                await self.hand(ready, signing.get(ready.mail.id), until)
-            elif found is None:
+                await self.hand(ready, until)
+                continue
+            self.casting.begun.pop(ready.mail.id, None)
+            if found is None:
                 bag.forget(ready.mail.batch)
             else:
                 bag.said(ready.mail, ready.provider, "unwanted")
 
     # the wire
 
-    async def hand(
-        self, ready: Ready, signing: asyncio.Task[Mapping[int, Cast]] | None, until: float
-    ) -> None:
+    async def hand(self, ready: Ready, until: float) -> None:
         self.bag.put_on_wire(ready)
         try:
-            cast = (await signing)[ready.mail.id] if signing else self.casting.cast(ready)
+            cast = await self.casting.cast(ready)
             if cast is None:
                 self.heard(ready, UNFIT)
             else:
