@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mailer import dkim
 from mailer.dkim import Signer
-from mailer.dkim.signing import Signing, signing
+from mailer.dkim.signing import PROCESSES, Signing, signing
 
 SIGNERS = [
     Signer("example.org", "one", dkim.make("rsa")),
@@ -40,9 +40,11 @@ async def test_a_process_that_was_killed_is_replaced_and_nobody_goes_without() -
             assert list(answer) == [SIGNERS[0].sign_hash(hashed)] * 20
 
 
-async def test_nothing_runs_before_something_is_to_be_signed() -> None:
+async def test_they_run_from_the_beginning_but_where_nobody_signs() -> None:
     async with signing(SIGNERS) as hands:
-        assert processes(hands) == []
+        assert len(processes(hands)) == PROCESSES
+    async with signing([]) as none:
+        assert processes(none) == []
 
 
 async def test_the_keys_are_on_no_command_line_and_in_no_environment() -> None:

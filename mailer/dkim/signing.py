@@ -17,10 +17,9 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TypeAlias
 
-from mailer import dkim
+from mailer import config, dkim
 from mailer.dkim import Signer
 
 PROCESSES = min(os.cpu_count() or 1, 4)
@@ -29,14 +28,13 @@ PROCESSES = min(os.cpu_count() or 1, 4)
 COUNT_BYTES = 2
 HASH_BYTES = 32
 MOST_ANSWER = 1 << 20
-INHERITED = ("PATH", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 Asked: TypeAlias = tuple[int, bytes]
 """The number of a key, and a hash to sign with it."""
 
 
 class Hand:
-    """One process, started at need. Questions are answered in the order in which they come."""
+    """One process, started anew if it ends. Questions are answered in the order they come."""
 
     def __init__(self, signers: Sequence[Signer]) -> None:
         self.signers = signers
@@ -65,14 +63,12 @@ class Hand:
             return self.running
 
     async def start(self) -> asyncio.subprocess.Process:
-        root = str(Path(__file__).parents[2])
-        kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "mailer.dkim.signing"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MOST_ANSWER,
-            env={**kept, "PYTHONPATH": root, "PYTHONUTF8": "1"},
+            env=config.inherited(),
         )
         assert process.stdin is not None
         keys = [dkim.written(signer.key) for signer in self.signers]
@@ -105,7 +101,7 @@ class Hand:
 
 
 class Signing:
-    """Several of them; nothing runs before something is to be signed."""
+    """Several of them."""
 
     def __init__(self, signers: Sequence[Signer], processes: int = PROCESSES) -> None:
         self.signers = signers
@@ -127,8 +123,11 @@ class Signing:
 
 @asynccontextmanager
 async def signing(signers: Sequence[Signer]) -> AsyncIterator[Signing]:
+    """They run from the beginning, that the first mail need not wait; none if nobody signs."""
     made = Signing(signers)
     try:
+        if signers:
+            await asyncio.gather(*(hand.started() for hand in made.hands))
         yield made
     finally:
         await made.stop()
