@@ -300,7 +300,8 @@ async def settled_due(conn: Connection, days: int) -> Due:
 async def beat(conn: Connection, worker: UUID) -> None:
     """Say that the worker lives, and free what silent ones hold.
 
-    Whoever was silent themselves waits a beat: perhaps it was the database that nobody could reach.
+    Whoever was silent themselves, or is new, waits a beat: perhaps it was the database that nobody
+    could reach, and the others are about to say that they live.
     """
     was_silent = await conn.fetchval(SQL.beat, worker)
     if not was_silent:

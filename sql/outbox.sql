@@ -390,13 +390,13 @@ select count(*) filter (where done_at < now() - make_interval(days => $1)) as du
 from mail;
 
 -- name: beat
--- Whether the worker was itself silent before.
+-- Whether the worker was itself silent before, or is new.
 with before as (
     select seen_at from worker where id = $1
 ), beaten as (
     insert into worker (id) values ($1) on conflict (id) do update set seen_at = now()
 )
-select coalesce((select seen_at < now() - interval '8 seconds' from before), false);
+select coalesce((select seen_at < now() - interval '8 seconds' from before), true);
 
 -- name: bury_silent
 -- Deleting a worker frees the batches it holds (on delete set null).

@@ -48,9 +48,10 @@ async def approved(conn: Connection, weekly: World, cadence: str = "weekly") -> 
 
 
 async def working(conn: Connection) -> UUID:
-    """A worker that lives."""
+    """A worker that lives, and has for a while."""
     worker = uuid4()
-    await outbox.beat(conn, worker)
+    for _ in range(2):
+        await outbox.beat(conn, worker)
     return worker
 
 
@@ -147,9 +148,11 @@ async def test_a_worker_back_from_a_long_silence_frees_nobody_at_once(
     await approved(conn, weekly)
     await claimed(conn)
     mine = await working(conn)
-    # As after the database was away: everybody seems silent, and only one speaks again so far.
+    # As after the database was away: everybody seems silent, only one speaks again so far, and
+    # another has just begun.
     await conn.execute("update worker set seen_at = now() - interval '16 seconds'")
     await outbox.beat(conn, mine)
+    await outbox.beat(conn, uuid4())
     assert await claimed(conn, mine) == []
     await outbox.beat(conn, mine)
     assert len(await claimed(conn, mine)) == 3
