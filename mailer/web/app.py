@@ -58,6 +58,7 @@ ROUTES = [
     web.get("/subscribe", public.offer),
     web.post("/subscribe", public.subscribe),
     web.options("/subscribe", public.preflight),
+    web.post("/subscribe/solution", public.solution),
     web.get("/check-inbox", public.check_inbox),
     web.get("/notice/{id:[0-9a-f]{32}}", public.notice),
     web.get("/notices/{slug}", public.notice_versions),

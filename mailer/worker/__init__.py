@@ -2,7 +2,7 @@
 
     forms         admit            requests → subscriptions and confirmation mails, of domains that
                                    mail can reach
-                  admit_slow       likewise those that nothing speaks for, a mail at a time
+                  admit_slow       likewise those that nothing speaks for, a few at a time
                   look_for_floods  sees them begin and end
                   bring_over       imported people → subscriptions and confirmation mails, as fast
                                    as those go
@@ -119,7 +119,7 @@ class Worker:
         yield self.jobs.work, LOOK_SECONDS, "jobs"
 
     def by_the_clock(self) -> Iterator[Timed]:
-        yield self.forms.admit_slow, LOOK_SECONDS
+        yield self.forms.admit_slow, 2.0
         yield self.forms.look_for_floods, 3.0
         for _ in range(AT_ONCE):
             yield self.feeds.poll, 15.0
