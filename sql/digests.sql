@@ -280,9 +280,18 @@ using article a
 where l.digest = $1 and a.id = l.article and a.withdrawn_at is not null and l.position is not null;
 
 -- name: freeze
-insert into edition (digest, language, subject, html, text, articles, main)
-values ($1, $2, $3, $4, $5, $6, $7)
-returning id;
+-- The pictures that it shows are kept as long as it is.
+with made as (
+    insert into edition (digest, language, subject, html, text, articles, main)
+    values ($1, $2, $3, $4, $5, $6, $7)
+    returning id
+), pictured as (
+    insert into edition_picture
+    select distinct made.id, decode(shown.match[1], 'hex')
+    from made
+    cross join regexp_matches($4, '/picture/([0-9a-f]{64})', 'g') as shown (match)
+)
+select id from made;
 
 -- name: say_shown
 update digest_article l

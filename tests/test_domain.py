@@ -219,6 +219,7 @@ async def test_one_worker_looks_now_and_then_and_what_is_wrong_is_kept(
     await domain.keep(conn, found)
     ((what, why),) = await domain.known(conn)
     assert what == "DMARC of example.org"
+    assert why is not None
     assert "publish the TXT record" in why
 
 

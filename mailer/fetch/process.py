@@ -29,6 +29,23 @@ DOCUMENTS = 100
 INHERITED = ("PATH", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
+async def alone(module: str) -> asyncio.subprocess.Process:
+    """A module of ours as a process that knows nothing but what it is asked."""
+    root = str(Path(__file__).parents[2])
+    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-m",
+        module,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        limit=MOST_ANSWER,
+        env={**kept, "PYTHONPATH": root, "PYTHONUTF8": "1"},
+    )
+
+
 class Parser:
     """One warm process, started at need, killed when it takes too long."""
 
@@ -75,19 +92,7 @@ class Parser:
 
     async def start(self) -> asyncio.subprocess.Process:
         self.documents = 0
-        root = str(Path(__file__).parents[2])
-        kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        self.running = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            "mailer.fetch.process",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            limit=MOST_ANSWER,
-            env={**kept, "PYTHONPATH": root, "PYTHONUTF8": "1"},
-        )
+        self.running = await alone("mailer.fetch.process")
         return self.running
 
     async def stop(self) -> None:
