@@ -23,8 +23,8 @@ from uuid import uuid4
 
 from bench import place
 from bench.place import Place
-from mailer import imports
-from mailer.worker.forms import ADMIT_AT_ONCE
+from mailer import imports, outbox
+from mailer.worker.forms import BRING_AT_ONCE
 
 HOURS = 72
 PAYLOAD = secrets.token_bytes(600)
@@ -120,8 +120,10 @@ async def take(here: Place, people: int) -> float:
     place.progress(f"taking in {people} of them")
     done, began = 0, time.monotonic()
     while done < people:
-        async with here.pool.acquire() as conn, conn.transaction():
-            some = await imports.take(conn, here.vault, HOURS, ADMIT_AT_ONCE)
+        async with here.pool.acquire() as conn:
+            await outbox.by_key(conn)
+            async with conn.transaction():
+                some = await imports.take(conn, here.vault, HOURS, BRING_AT_ONCE)
         if not some:
             break
         done += some

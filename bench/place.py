@@ -11,11 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+
+from aiohttp import web
 
 from mailer import config, db, embedded, migrate, newsletters, notices, subjects
 from mailer.config import Settings
@@ -104,10 +106,11 @@ async def furnish(pool: Pool, key: str) -> tuple[Vault, Newsletter, Notice]:
 
 @contextmanager
 def process(
-    command: Sequence[str], environ: Mapping[str, str] | None = None
+    command: Sequence[str], environ: Mapping[str, str] | None = None, log: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs while the block does; what it says is shown only if it ends before that."""
-    with tempfile.TemporaryFile() as said:
+    """Runs while the block does; what it says is shown only if it ends before that, and stays in
+    `log`."""
+    with tempfile.TemporaryFile() if log is None else log.open("w+b") as said:
         started = subprocess.Popen(
             command, cwd=ROOT, stdout=said, stderr=said, env={**bare_environ(), **(environ or {})}
         )
@@ -163,6 +166,22 @@ def reachable(port: int, process: subprocess.Popen[bytes], seconds: float = 30) 
             return
 
 
+@asynccontextmanager
+async def served(
+    answer: Callable[[web.Request], Awaitable[web.Response]], port: int
+) -> AsyncIterator[None]:
+    """Somebody else's site: one handler for all paths of one part."""
+    app = web.Application()
+    app.router.add_get("/{name}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
 # what they use
 
 
@@ -195,6 +214,11 @@ def parent(pid: int) -> int | None:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return None
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that came of it."""
+    return [pid, *(each for child in children(pid) for each in family(child))]
 
 
 def memory(pid: int) -> float:

@@ -10,7 +10,8 @@ import argparse
 import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -19,14 +20,24 @@ MESSAGE_ID = re.compile(rb"^Message-ID: <([^>]+)>", re.MULTILINE)
 OFFER = b"250-sink.example.org\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
 
 
-class Connection(asyncio.Protocol):
-    """One client; `log` is shared."""
+@dataclass(frozen=True)
+class Mail:
+    """As it came: at which port, the envelope, the text with its dots doubled."""
 
-    def __init__(self, log: TextIO, port: int, late: float) -> None:
-        self.log, self.port, self.late = log, port, late
+    port: int
+    sender: str
+    recipient: str
+    raw: bytes
+
+
+class Connection(asyncio.Protocol):
+    """One client, each of whose mails `take` is given before it is answered."""
+
+    def __init__(self, take: Callable[[Mail], None], port: int, late: float = 0) -> None:
+        self.take, self.port, self.late = take, port, late
         self.buffer = bytearray()
         self.text = False
-        self.recipient = ""
+        self.sender = self.recipient = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -50,18 +61,17 @@ class Connection(asyncio.Protocol):
             del self.buffer[: found + len(end)]
             self.say(self.took(piece) if self.text else self.answer(piece))
 
-    def took(self, mail: bytes) -> bytes:
+    def took(self, raw: bytes) -> bytes:
         self.text = False
-        found = MESSAGE_ID.search(mail)
-        name = found[1].decode() if found else "-"
-        self.log.write(f"{time.time():.4f} {self.port} {self.recipient} {name}\n")
-        self.log.flush()
+        self.take(Mail(self.port, self.sender, self.recipient, raw))
         return b"250 2.0.0 taken\r\n"
 
     def answer(self, line: bytes) -> bytes:
         verb = line[:4].upper()
         if verb == b"EHLO":
             return OFFER
+        if verb == b"MAIL":
+            self.sender = line.partition(b"<")[2].partition(b">")[0].decode()
         if verb == b"RCPT":
             self.recipient = line.partition(b"<")[2].partition(b">")[0].decode()
         if verb == b"DATA":
@@ -87,8 +97,14 @@ def main() -> None:
 async def serve(log: TextIO, host: str, ports: Sequence[int], late: float) -> None:
     loop = asyncio.get_running_loop()
 
+    def write(mail: Mail) -> None:
+        found = MESSAGE_ID.search(mail.raw)
+        name = found[1].decode() if found else "-"
+        log.write(f"{time.time():.4f} {mail.port} {mail.recipient} {name}\n")
+        log.flush()
+
     def client(port: int) -> Connection:
-        return Connection(log, port, late)
+        return Connection(write, port, late)
 
     for port in ports:
         await loop.create_server(partial(client, port), host, port)

@@ -94,7 +94,7 @@ async def main() -> None:
         place.reachable(
             smtp, running.enter_context(place.process([*sink, f"127.0.0.1:{smtp}", "1000"]))
         )
-        async with place.place(**settings) as here, served(corpus, site):
+        async with place.place(**settings) as here, place.served(corpus.serve, site):
             serve = running.enter_context(place.process(place.mailer("serve"), here.environ))
             place.reachable(port, serve)
             walk = Walk(here, corpus, site, Path(folder), findings, given.readers)
@@ -108,22 +108,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--readers", type=int, default=1000)
     parser.add_argument("--feeds", type=int, default=20)
     return parser.parse_args()
-
-
-class served:  # noqa: N801 - reads as what it does
-    """The corpus on a port of its own."""
-
-    def __init__(self, corpus: Corpus, port: int) -> None:
-        app = web.Application()
-        app.router.add_get("/{name}", corpus.serve)
-        self.runner, self.port = web.AppRunner(app, access_log=None), port
-
-    async def __aenter__(self) -> None:
-        await self.runner.setup()
-        await web.TCPSite(self.runner, "127.0.0.1", self.port).start()
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.runner.cleanup()
 
 
 class Walk:

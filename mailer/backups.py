@@ -30,8 +30,9 @@ from mailer.errors import Conflict, Invalid
 SQL = db.statements("backups")
 
 FORMAT = "mailer/backup/1"
-WORKING = ["worker", "log_objection", "session"]
-"""Who works or is signed in just now: of no use to anybody later, and nobody is signed in again."""
+WORKING = ["worker", "log_objection", "session", "job_piece"]
+"""Who works or is signed in just now, and files that wait for them: of no use to anybody later, and
+nobody is signed in again."""
 
 MADE_BY_MIGRATIONS = "migration"
 FRAME = struct.Struct(">cI")

@@ -6,6 +6,7 @@ Each setting is a field of `Settings` and a line of `read`; each secret may also
 
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parseaddr
@@ -24,6 +25,8 @@ Value = TypeVar("Value")
 
 DEV_FILE = "dev.env"
 """In MAILER_DATA_DIR: what `mailer dev` runs with, so that other commands can join it."""
+
+DOMAIN = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9-]+")
 
 IMAP_PORTS = {"imap": 143, "imap+starttls": 143, "imaps": 993}
 SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465, "lmtp": 24}
@@ -116,6 +119,7 @@ class Settings:
     proof_days: int
     consent_ip: ConsentIp
     trusted_proxies: tuple[Network, ...]
+    throwaway_domains: frozenset[str]
     feed_networks: tuple[Network, ...]
     metrics_token: str | None = field(repr=False)
     oidc: Oidc | None
@@ -247,6 +251,13 @@ def settings(source: Source, data_dir: Path, *, dev: bool) -> Settings:
             "networks such as 10.0.0.0/8, separated by spaces or commas",
             networks,
             (),
+        ),
+        throwaway_domains=source.read(
+            "MAILER_THROWAWAY_DOMAINS",
+            "domains such as example.net (xn--… where they are not ASCII), separated by spaces, "
+            "commas or ends of lines",
+            domains,
+            frozenset(),
         ),
         feed_networks=source.read(
             "MAILER_FEED_NETWORKS",
@@ -456,3 +467,12 @@ def folder(text: str) -> Path | None:
 
 def networks(text: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part) for part in text.replace(",", " ").split())
+
+
+def domains(text: str) -> frozenset[str]:
+    """What stands behind a # says what it is about, in lists as people keep them."""
+    lines = (line.partition("#")[0] for line in text.lower().splitlines())
+    found = frozenset(" ".join(lines).replace(",", " ").split())
+    if not all(DOMAIN.fullmatch(each) for each in found):
+        raise ValueError
+    return found

@@ -1,12 +1,12 @@
 """Throw-away addresses: counted, and never refused. They may be all that somebody at risk has.
 
 What is kept is how many came in a day, for whoever wonders why few confirm; not whose they are.
+Which domains they are of is said here, and besides by MAILER_THROWAWAY_DOMAINS.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from mailer import limits
-from mailer.address import Address
 from mailer.db import Connection
 
 DAY_SECONDS = 86_400
@@ -28,17 +28,21 @@ DOMAINS = frozenset(
 )  # fmt: skip
 
 
-def among(addresses: Iterable[Address]) -> int:
-    """How many of them are."""
-    return sum(is_one(address.domain) for address in addresses)
+def among(domains: Iterable[str], more: Container[str] = ()) -> frozenset[str]:
+    """Those of the domains that are for throw-away addresses, or lie within one that is; `more`:
+    such as are known of besides ours."""
+    return frozenset(d for d in domains if any(w in DOMAINS or w in more for w in within(d)))
 
 
-def is_one(domain: str) -> bool:
-    return any(domain == known or domain.endswith(f".{known}") for known in DOMAINS)
+def within(domain: str) -> Iterable[str]:
+    """The domain and those that it lies in: of a.b.c also b.c and c."""
+    labels = domain.split(".")
+    return (".".join(labels[n:]) for n in range(len(labels)))
 
 
-async def count(conn: Connection, addresses: Iterable[Address]) -> None:
-    if many := among(addresses):
+async def count(conn: Connection, many: int) -> None:
+    """So many more came."""
+    if many:
         await limits.add(conn, {KEY: many}, DAY_SECONDS)
 
 

@@ -105,6 +105,12 @@ async def put(conn: Connection, kind: Kind, subscription: int) -> None:
     await wake(conn, "outbox")
 
 
+async def put_behind(conn: Connection, kind: Kind, subscriptions: Sequence[int]) -> None:
+    """Letters to many; they go when no other letter is due."""
+    await conn.execute(SQL.put_behind, kind, list(subscriptions))
+    await wake(conn, "outbox")
+
+
 async def put_staff(conn: Connection, kind: StaffKind, staff: UUID) -> None:
     """A letter to one of the staff; it goes before any digest."""
     await conn.execute(SQL.put_staff, kind, staff)

@@ -5,36 +5,47 @@ GDPR, Articles 15 (access), 17 (erasure), 18 (restriction), 20 (portability); fo
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from mailer import (
+    acts,
     address,
     bounces,
     consent,
     imports,
     notices,
+    subject_requests,
     subscribers,
     subscriptions,
     suppressions,
 )
 from mailer.bounces.reasons import WORDS
-from mailer.consent import Actor
+from mailer.consent import SUBJECT, Actor
 from mailer.db import Connection
 from mailer.errors import Unknown
+from mailer.subject_requests import Ask, Asked, Details, Outcome, Request
 from mailer.subscriptions import Channel, Own
 from mailer.vault import Vault
 
 MOST_BOUNCES = 1000
+REQUEST = "request"
 
 
 async def find(conn: Connection, keys: Vault, email: str) -> Own:
     """Everything held about the person with this address. Raises Invalid or Unknown."""
-    subscriber = await subscribers.by_address(conn, keys, address.parse(email))
-    if subscriber is None:
+    own = await with_address(conn, keys, email)
+    if own is None:
         raise Unknown("Nobody with this address is known.", field="email")
-    return await subscriptions.own(conn, keys, subscriber)
+    return own
+
+
+async def with_address(conn: Connection, keys: Vault, email: str) -> Own | None:
+    """As `find`, or None. Raises Invalid."""
+    subscriber = await subscribers.by_address(conn, keys, address.parse(email))
+    return await subscriptions.own(conn, keys, subscriber) if subscriber else None
 
 
 async def known(conn: Connection, keys: Vault, id_: UUID) -> Own:
@@ -80,6 +91,7 @@ async def check_suppression(
 async def export(conn: Connection, keys: Vault, own: Own, *, actor: Actor) -> Mapping[str, Any]:
     """Everything held about a person as one JSON object; that it was exported is recorded."""
     await consent.record(conn, own.subscriber.subject(keys), "subject.exported", actor=actor)
+    await register(conn, own, "access", actor)
     fresh = await subscriptions.own(conn, keys, own.subscriber)
     suppressed = await suppressions.reason(conn, keys, own.address)
     came_back = await bounces.latest(conn, own.subscriber.id, None, MOST_BOUNCES)
@@ -96,6 +108,30 @@ async def export(conn: Connection, keys: Vault, own: Own, *, actor: Actor) -> Ma
         "notices": {id_: notices.content(notice) for id_, notice in shown.items()},
         "events": [event.content for event in fresh.record],
         "bounces": [returned(line) for line in came_back],
+        "requests": [
+            requested(keys, each) for each in await subject_requests.of(conn, own.subscriber.id)
+        ],
+    }
+
+
+async def register(conn: Connection, own: Own, ask: Ask, actor: Actor) -> None:
+    """What somebody does on their own page stands among the requests as done."""
+    if actor == SUBJECT:
+        await subject_requests.record_done(conn, own.subscriber.id, ask)
+
+
+def requested(keys: Vault, request: Request) -> Mapping[str, Any]:
+    """What they asked about their data, and what was noted of it."""
+    return {
+        "number": request.id,
+        "asks": list(request.asks),
+        "road": request.road,
+        "received_on": request.received_on.isoformat(),
+        "due_on": request.due_on.isoformat(),
+        "extended_at": stamp(request.extended_at),
+        "closed_at": stamp(request.closed_at),
+        "outcome": request.outcome,
+        **asdict(request.noted(keys)),
     }
 
 
@@ -141,6 +177,7 @@ async def restrict(
     if not await subscribers.restrict(conn, own.subscriber.id):
         return False
     await record_restriction(conn, keys, own, channel, restricted=True, actor=actor)
+    await register(conn, own, "restriction", actor)
     return True
 
 
@@ -182,7 +219,10 @@ async def erase(
     if never_again:
         await suppressions.add(conn, keys, own.address, "person")
     await imports.forget(conn, keys, own.address)
-    return await subscribers.erase(conn, keys, own.subscriber.id, "request", actor)
+    gone = await subscribers.erase(conn, keys, own.subscriber.id, "request", actor)
+    if gone:
+        await register(conn, own, "erasure", actor)
+    return gone
 
 
 async def suppress(conn: Connection, keys: Vault, email: str, *, actor: Actor) -> None:
@@ -194,3 +234,42 @@ async def suppress(conn: Connection, keys: Vault, email: str, *, actor: Actor) -
         return
     own = await subscriptions.own(conn, keys, subscriber)
     await subscriptions.end(conn, keys, own, "staff", "staff", actor)
+
+
+# requests about their data
+
+
+async def ask(
+    conn: Connection, keys: Vault, own: Own | None, arrived: Asked, *, actor: Actor
+) -> int:
+    """Put a request into the register, and on record: with the person too, if they are known.
+
+    Its number. Raises Invalid.
+    """
+    subject = own.subscriber.subject(keys) if own else None
+    number = await subject_requests.record(conn, keys, subject, arrived, actor=actor)
+    if own is not None:
+        await looked(conn, keys, own, what=REQUEST, reason=f"{REQUEST} {number}", actor=actor)
+    asks = list(arrived.asks)
+    await acts.record(conn, keys, actor, "request.recorded", str(number), asks=asks)
+    return number
+
+
+async def look_at(
+    conn: Connection, keys: Vault, number: int, *, actor: Actor
+) -> tuple[Request, Details]:
+    """A request with what was noted of it; that staff looked is recorded. Raises Unknown."""
+    found = await subject_requests.find(conn, number)
+    if found.known:
+        own = await known(conn, keys, found.subject)
+        await looked(conn, keys, own, what=REQUEST, reason=f"{REQUEST} {number}", actor=actor)
+    await acts.record(conn, keys, actor, "request.viewed", str(number))
+    return found, found.noted(keys)
+
+
+async def answer(
+    conn: Connection, keys: Vault, number: int, outcome: Outcome, said: str, *, actor: Actor
+) -> None:
+    """Close a request, and put that on record. Raises Invalid, Unknown or Conflict."""
+    await subject_requests.close(conn, keys, number, outcome, said, actor=actor)
+    await acts.record(conn, keys, actor, "request.closed", str(number), outcome=outcome)

@@ -4,11 +4,15 @@ A puzzle names a salt and a SHA-256: the number is to be found that, written beh
 it. Nobody has to read or click anything. The solution is JSON in base64, as ALTCHA's widget
 sends it (its version 1); what we posed bears our signature, and a time when it ends. That each
 counts once is kept by who takes it.
+
+Mostly a puzzle comes with the form. One that is posed afterwards, to be solved by the page that
+thanks, goes there as part of its address.
 """
 
 import base64
 import binascii
 import hashlib
+import hmac
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -26,7 +30,9 @@ NUMBERS_IN_FLOODS = 150_000
 
 CHARACTERS = 1_000
 SALT = re.compile(r"[0-9a-f]{24}\?expires=\d{10}&")
+EXPIRES = re.compile(r"\d{10}(?=&)")
 HEX = re.compile(r"[0-9a-f]{64}")
+PARTS = ("salt", "challenge", "signature")
 
 
 def pose(keys: Vault, numbers: int) -> str:
@@ -37,13 +43,42 @@ def pose(keys: Vault, numbers: int) -> str:
     return json.dumps(v1.create_challenge(options).to_dict())
 
 
+def named(posed: str) -> bytes:
+    """What its solution will be known by."""
+    return name(json.loads(posed)["signature"])
+
+
+def name(signature: str) -> bytes:
+    return hashlib.sha256(signature.encode()).digest()
+
+
+def packed(posed: str) -> str:
+    """A puzzle as part of an address."""
+    puzzle = json.loads(posed)
+    return "~".join(puzzle[part] for part in PARTS)
+
+
+def unpacked(keys: Vault, text: str) -> str | None:
+    """A puzzle of such an address; None: it is none of ours, or too late."""
+    salt, challenge, signature = (*text.split("~"), "", "", "")[:3]
+    if not (SALT.fullmatch(salt) and HEX.fullmatch(challenge) and HEX.fullmatch(signature)):
+        return None
+    ours = hmac.new(key(keys), challenge.encode(), hashlib.sha256).hexdigest()
+    ends = datetime.fromtimestamp(int(EXPIRES.findall(salt)[0]), UTC)
+    if not hmac.compare_digest(ours, signature) or ends < datetime.now(UTC):
+        return None
+    return json.dumps(
+        v1.Challenge("SHA-256", challenge, NUMBERS_IN_FLOODS, salt, signature).to_dict()
+    )
+
+
 def solved(keys: Vault, solution: str) -> bytes | None:
     """What a right solution is known by, 32 bytes; None: it is none, or too late."""
     found = read(solution)
     if found is None:
         return None
     right, _ = v1.verify_solution(found, key(keys))
-    return hashlib.sha256(found.signature.encode()).digest() if right else None
+    return name(found.signature) if right else None
 
 
 def read(solution: str) -> v1.Payload | None:

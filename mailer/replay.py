@@ -1,12 +1,14 @@
 """Replay: what the events of a person say of their subscriptions, and whether the tables say so.
 
-There is no second truth: the state, language, cadence and notice of a subscription are what its
-events make of them, one after the other. Tables that say otherwise were changed by somebody else.
+There is no second truth: the state, language, cadence, notice and pause of a subscription are
+what its events make of them, one after the other. Tables that say otherwise were changed by
+somebody else.
 """
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -36,16 +38,23 @@ DECIDING: tuple[consent.Type, ...] = (
 
 @dataclass(frozen=True)
 class Place:
-    """One person's place in one newsletter. `proven`: they confirmed it at some time."""
+    """One person's place in one newsletter. `proven`: they confirmed it at some time. `paused`:
+    until when they wanted no mail."""
 
     state: State
     language: str
     cadence: str
     notice: str
     proven: bool = False
+    paused: datetime | None = None
 
     def __str__(self) -> str:
-        return f"{self.state} ({self.language}, {self.cadence}, notice {self.notice})"
+        paused = f", paused until {self.paused:%Y-%m-%d %H:%M} UTC" if self.paused else ""
+        return f"{self.state} ({self.language}, {self.cadence}, notice {self.notice}{paused})"
+
+    def at(self, now: datetime) -> "Place":
+        """A pause that is over is none."""
+        return self if self.paused is None or self.paused > now else replace(self, paused=None)
 
 
 Places: TypeAlias = Mapping[str, Place]
@@ -71,16 +80,18 @@ def follow(place: Place | None, event: Mapping[str, Any]) -> Place | None:
     """The place after one event of DECIDING; None: the person has no place there."""
     type_, evidence = event["type"], event["evidence"]
     if type_ == "subscription.requested":
-        proven = place is not None and place.proven
-        notice, language = event["notice"]["id"], event["language"]
-        return Place("pending", language, evidence["cadence"], notice, proven)
+        asked = Place("pending", event["language"], evidence["cadence"], event["notice"]["id"])
+        return replace(asked, proven=place.proven, paused=place.paused) if place else asked
     if place is None:
         return None
     if type_ in ("consent.confirmed", "consent.renewed"):
-        return replace(place, state="confirmed", notice=event["notice"]["id"], proven=True)
+        paused = place.paused if type_ == "consent.renewed" else None
+        notice = event["notice"]["id"]
+        return replace(place, state="confirmed", notice=notice, proven=True, paused=paused)
     if type_ == "consent.updated":
         became = {name: evidence["to"].get(name, getattr(place, name)) for name in CHANGED}
-        return replace(place, **became)
+        pause = consent.pause(event)
+        return replace(place, **became, paused=place.paused if pause is None else pause or None)
     if type_ == "consent.withdrawn" or place.proven:
         return replace(place, state="left")
     return None
@@ -125,10 +136,11 @@ class Held:
     cadence: str
     notice: str
     proven: bool
+    paused: datetime | None
 
     @property
     def place(self) -> Place:
-        return Place(self.state, self.language, self.cadence, self.notice, self.proven)
+        return Place(self.state, self.language, self.cadence, self.notice, self.proven, self.paused)
 
 
 async def check(conn: Connection, keys: Vault) -> AsyncIterator[Finding]:
@@ -136,6 +148,7 @@ async def check(conn: Connection, keys: Vault) -> AsyncIterator[Finding]:
 
     Streams in the caller's transaction, a person at a time.
     """
+    now: datetime = await conn.fetchval(SQL.now)
     all_told = by_subject(conn.cursor(SQL.told, list(DECIDING), prefetch=1000), Told)
     all_held = by_subject(conn.cursor(SQL.held, prefetch=1000), Held)
     told, held = await anext(all_told, None), await anext(all_held, None)
@@ -143,7 +156,7 @@ async def check(conn: Connection, keys: Vault) -> AsyncIterator[Finding]:
         whose = min(group[0].subject for group in (told, held) if group)
         events = told if told and told[0].subject == whose else []
         places = held if held and held[0].subject == whose else []
-        for finding in compare(keys, whose, events, places):
+        for finding in compare(keys, whose, events, places, now):
             yield finding
         told = await anext(all_told, None) if events else told
         held = await anext(all_held, None) if places else held
@@ -164,12 +177,15 @@ async def by_subject(
         yield group
 
 
-def compare(keys: Vault, whose: UUID, events: list[Told], places: list[Held]) -> list[Finding]:
+def compare(
+    keys: Vault, whose: UUID, events: list[Told], places: list[Held], now: datetime
+) -> list[Finding]:
     try:
-        said = replay(opened(keys, event) for event in events)
+        replayed = replay(opened(keys, event) for event in events)
     except (InvalidTag, Misconfigured, ValueError):
         return []  # what a changed event (or key) said can't be known; that it was is found anyway
-    kept = {held.newsletter: held.place for held in places}
+    said = {slug: place.at(now) for slug, place in replayed.items()}
+    kept = {held.newsletter: held.place.at(now) for held in places}
     return [
         finding(whose, events, slug, kept.get(slug), said.get(slug))
         for slug in sorted({*said, *kept})

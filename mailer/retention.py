@@ -6,6 +6,7 @@
     new addresses                 likewise
     people who left everything    MAILER_PROOF_DAYS after the last leaving, until when the record is
                                   kept to prove that their consent was there, and for nothing else
+    requests about data           MAILER_PROOF_DAYS after they were answered
     settled mails                 DELIVERY_DAYS after: bounces come late; totals stay
     reports that came back        REPORT_DAYS after: what a mail server said, addresses masked
     bounces                       BOUNCE_DAYS after: a habit of coming back shows over months
@@ -73,6 +74,7 @@ async def outlook(conn: Connection, for_: Terms) -> Mapping[str, Due]:
         "unconfirmed subscriptions": await look(conn, SQL.unconfirmed_due),
         "new addresses": await look(conn, SQL.addresses_due),
         "people who left": await look(conn, SQL.withdrawn_due, for_.proof),
+        "requests about data": await look(conn, SQL.answered_due, for_.proof),
         "settled mails": await settled_mails(conn),
         "asked in vain": await look(conn, SQL.in_vain_due, subscriptions.IN_VAIN),
         "reports that came back": await look(conn, SQL.reports_due, REPORTS),
@@ -107,6 +109,7 @@ async def sweep(conn: Connection, held: Vault, for_: Terms) -> Mapping[str, int]
         "unconfirmed subscriptions": await forget_unconfirmed(conn, held),
         "new addresses": await conn.fetchval(SQL.forget_addresses, ROWS),
         "people who left": await forget_withdrawn(conn, held, for_.proof),
+        "requests about data": await conn.fetchval(SQL.forget_answered, for_.proof, ROWS),
         "settled mails": await outbox.forget_settled(conn, DELIVERY_DAYS, ROWS),
         "asked in vain": await conn.fetchval(SQL.forget_in_vain, subscriptions.IN_VAIN, ROWS),
         "bounces": await conn.fetchval(SQL.forget_bounces, BOUNCES, ROWS),

@@ -1,5 +1,6 @@
 """Subjects as the database keeps them: a random id and a wrapped key; and the house's own keys."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -46,6 +47,12 @@ async def follow(conn: Connection, keys: Vault) -> None:
 async def keep(conn: Connection, vault: Vault, subject: Subject) -> None:
     """Store a subject if its id is new; the key is wrapped before it leaves memory."""
     await conn.execute(SQL.keep, subject.id, vault.wrap(subject))
+
+
+async def keep_all(conn: Connection, vault: Vault, new: Sequence[Subject]) -> None:
+    """As `keep`, of many whose ids are new."""
+    wrapped = [vault.wrap(subject) for subject in new]
+    await conn.execute(SQL.keep_all, [subject.id for subject in new], wrapped)
 
 
 async def find(conn: Connection, vault: Vault, id_: UUID) -> Subject | None:

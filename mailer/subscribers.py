@@ -1,5 +1,6 @@
 """Subscribers: people, each known by one sealed address."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -59,6 +60,7 @@ async def keep(
     conn: Connection, keys: Vault, new: Subject, reached: Address, language: str
 ) -> Subscriber:
     """The subscriber of an address: the one there is, else `new`."""
+    await hold(conn, [keys.lookup(reached.normal)])
     found = await by_address(conn, keys, reached)
     if found is not None:
         return found
@@ -71,6 +73,37 @@ async def keep(
     found = await by_address(conn, keys, reached)
     assert found is not None
     return found
+
+
+async def hold(conn: Connection, lookups: Sequence[bytes]) -> None:
+    """Nobody else makes anything of these addresses, known or not, until the transaction ends.
+
+    Whoever holds several takes them in the order of their look-ups, at once or one by one, and
+    before anything else of the persons': so nobody waits for each other in a ring.
+    """
+    keys = [int.from_bytes(lookup[:8], "big", signed=True) for lookup in sorted(lookups)]
+    await conn.execute(SQL.hold, keys)
+
+
+async def keep_all(
+    conn: Connection, keys: Vault, new: Sequence[tuple[Subject, Address, str]]
+) -> set[UUID]:
+    """Keep people that are held and were not known a moment ago, with their languages: the ids of
+    those who are new. Somebody else may just have moved to an address."""
+    await subjects.keep_all(conn, keys, [subject for subject, _, _ in new])
+    rows = await conn.fetch(
+        SQL.keep_all,
+        [subject.id for subject, _, _ in new],
+        [keys.lookup(reached.normal) for _, reached, _ in new],
+        [vault.seal(subject, PLACE, reached.given.encode()) for subject, reached, _ in new],
+        [language for _, _, language in new],
+        [new_handle() for _ in new],
+    )
+    kept = {row["id"] for row in rows}
+    for subject, _, _ in new:
+        if subject.id not in kept:
+            await conn.execute(SQL.forget_subject, subject.id)
+    return kept
 
 
 async def forget_unasked(conn: Connection, id_: UUID) -> None:

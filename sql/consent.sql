@@ -5,7 +5,18 @@ update subject
 set seq = subject.seq + 1,
     latest = greatest(clock_timestamp(), latest + interval '1 microsecond')
 where id = $1
-returning (select origin from house), seq, head as prev, latest as at;
+returning id as subject, (select origin from house), seq, head as prev, latest as at;
+
+-- name: take_turns -> mailer.consent.events.Turn
+-- Several at once of each subject; what is returned is the first of them.
+update subject s
+set seq = s.seq + said.events,
+    latest = greatest(clock_timestamp(), s.latest + interval '1 microsecond')
+             + (said.events - 1) * interval '1 microsecond'
+from unnest($1::uuid[], $2::integer[]) as said (id, events)
+where s.id = said.id
+returning s.id as subject, (select origin from house), s.seq - said.events + 1 as seq,
+          s.head as prev, s.latest - (said.events - 1) * interval '1 microsecond' as at;
 
 -- name: append
 with appended as (
@@ -14,6 +25,11 @@ with appended as (
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 )
 update subject set head = $5 where id = $2;
+
+-- name: move_heads
+update subject s set head = said.head
+from unnest($1::uuid[], $2::bytea[]) as said (id, head)
+where s.id = said.id;
 
 -- name: of_subject -> mailer.consent.events.Stored
 select id, subject, seq, prev, commitment, at, type, newsletter, notice, body, leaf

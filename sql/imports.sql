@@ -2,7 +2,9 @@
 insert into import (newsletter, notices, created_by) values ($1, $2, $3) returning id;
 
 -- name: touch
-update import set touched_at = now(), suppressed = suppressed + $2 where id = $1;
+update import
+set touched_at = now(), staged = staged + $2, suppressed = suppressed + $3
+where id = $1;
 
 -- name: drop_repeated
 with ranked as (
@@ -12,12 +14,13 @@ with ranked as (
 ), gone as (
     delete from import_line l using ranked r where l.id = r.id and r.place > 1 returning 1
 )
-update import set repeated = (select count(*) from gone) where id = $1;
+update import set repeated = count, staged = staged - count
+from (select count(*) from gone) counted
+where id = $1;
 
 -- name: close
 update import
-set sha256 = $2, wrong = $3, passed = $4, touched_at = now(),
-    staged = (select count(*) from import_line where import = $1)
+set sha256 = $2, wrong = $3, passed = $4, touched_at = now()
 where id = $1 and state = 'reading';
 
 -- name: outlook -> mailer.imports.Outlook
@@ -56,7 +59,7 @@ select count(*) from gone;
 
 -- name: all -> mailer.imports.Import
 select i.id, n.slug as newsletter, i.state, i.staged,
-       (select count(*) from import_line l where l.import = i.id) as waiting,
+       case when i.state in ('reading', 'going') then i.staged - i.taken else 0 end as waiting,
        i.wrong, i.passed, i.repeated, i.suppressed, i.asked, i.confirmed, i.known, i.gone, i.capped,
        i.created_by, i.created_at, i.started_at, i.finished_at
 from import i
@@ -70,8 +73,10 @@ delete from import_line where lookup = $1;
 delete from import where state = 'reading' and touched_at < now() - $1::interval;
 
 -- name: crowded
-select count(*) >= $1::integer
-from (select from batch where worker is null and digest is null limit $1::integer) waiting;
+select count(*) > $1::integer
+from (
+    select from batch where worker is null and digest is null and behind limit $1::integer + 1
+) waiting;
 
 -- name: going -> mailer.imports.Going
 -- One worker at a time takes one in, so that the last to take finds no line that another has yet.
@@ -92,7 +97,7 @@ select id, number, dek, payload from taken order by lookup;
 
 -- name: count
 update import
-set asked = asked + $2, confirmed = confirmed + $3, suppressed = suppressed + $4,
+set taken = taken + $9, asked = asked + $2, confirmed = confirmed + $3, suppressed = suppressed + $4,
     known = known + $5, gone = gone + $6, capped = capped + $7, wrong = wrong + $8,
     touched_at = now()
 where id = $1;

@@ -4,6 +4,18 @@ with made as (
 )
 insert into outbox (kind, subscription, batch) select $1, $2, id from made;
 
+-- name: put_behind
+-- A batch for each; which gets which does not matter.
+with made as (
+    insert into batch (mails, behind) select 1, true from unnest($2::bigint[]) returning id
+), numbered as (
+    select id, row_number() over () as n from made
+)
+insert into outbox (kind, subscription, batch)
+select $1, s.id, m.id
+from unnest($2::bigint[]) with ordinality as s (id, n)
+join numbered m using (n);
+
 -- name: put_staff
 with made as (
     insert into batch (mails) values (1) returning id
@@ -89,7 +101,7 @@ set worker = $1, touched = true
 where id in (
     select id from batch
     where worker is null and digest is null and due_at <= now()
-    order by due_at, id
+    order by behind, due_at, id
     limit $2
     for update skip locked
 )
@@ -217,14 +229,14 @@ where o.subscription = s.id and s.newsletter = $1 and o.kind = 'renew' and o.sta
 -- To a batch of their own, due after $4 or when provider $5 takes more; at the cost of $6 attempts.
 -- Only what the worker still holds.
 with held as materialized (
-    select o.id, said.reply
+    select o.id, said.reply, b.behind
     from unnest($3::bigint[], $7::text[]) as said (id, reply)
     join outbox o on o.id = said.id and o.state = 'waiting'
     join batch b on b.id = o.batch and b.worker = $1
     for update of o
 ), made as (
-    insert into batch (digest, mails, due_at, provider)
-    select $2, count(*), now() + $4::interval, $5 from held having count(*) > 0
+    insert into batch (digest, mails, due_at, provider, behind)
+    select $2, count(*), now() + $4::interval, $5, bool_and(behind) from held having count(*) > 0
     returning id
 )
 update outbox o

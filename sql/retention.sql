@@ -96,6 +96,32 @@ select count(*) = (select count(*) from subscription where subscriber = $1)
        and coalesce(bool_and(state = 'left' and left_at <= now() - $2::interval), false)
 from locked;
 
+-- name: answered_due -> mailer.retention.Due
+select count(*) filter (where r.closed_at <= now() - $1::interval) as due,
+       count(*) filter (where r.closed_at > now() - $1::interval) as later,
+       min(r.closed_at) filter (where r.closed_at > now() - $1::interval) + $1::interval as next
+from subject_request r
+left join subscriber p on p.id = r.subject
+where r.closed_at is not null and p.restricted_at is null;
+
+-- name: forget_answered
+-- Whoever was on no list goes along with the request: nothing was ever recorded of them.
+with old as (
+    select r.id
+    from subject_request r
+    where r.closed_at <= now() - $1::interval
+      and not exists (
+          select from subscriber p where p.id = r.subject and p.restricted_at is not null
+      )
+    limit $2
+    for update of r skip locked
+), gone as (
+    delete from subject_request where id in (select id from old) returning subject
+), unknown as (
+    delete from subject s using gone where s.id = gone.subject and s.seq = 0
+)
+select count(*) from gone;
+
 -- name: in_vain_due -> mailer.retention.Due
 select count(*) filter (where latest <= now() - $1::interval) as due,
        count(*) filter (where latest > now() - $1::interval) as later,

@@ -12,5 +12,8 @@ select substring(wrapped from 1 for 4) from vault_key limit 1;
 -- name: keep
 insert into subject (id, dek) values ($1, $2) on conflict do nothing;
 
+-- name: keep_all
+insert into subject (id, dek) select * from unnest($1::uuid[], $2::bytea[]);
+
 -- name: dek
 select dek from subject where id = $1;

@@ -4,6 +4,15 @@ values ($1, $2, $3, $4, $5)
 on conflict (lookup) do nothing
 returning id;
 
+-- name: keep_all
+insert into subscriber (id, lookup, address, language, handle)
+select * from unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::text[], $5::integer[])
+on conflict (lookup) do nothing
+returning id;
+
+-- name: hold
+select pg_advisory_xact_lock(key) from unnest($1::bigint[]) as held (key);
+
 -- name: forget_subject
 -- Only ever a subject that was kept in this transaction and came second.
 delete from subject where id = $1 and seq = 0;

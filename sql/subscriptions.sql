@@ -3,18 +3,19 @@ insert into request (id, dek, payload) values ($1, $2, $3);
 
 -- name: leave_requests -> mailer.subscriptions.requests.Kept
 -- Forms that came together, in one transaction that is this statement. Counted by network in the
--- present window of $7 seconds and, as much of it as still counts, the one before; the counts are
+-- present window of $9 seconds and, as much of it as still counts, the one before; the counts are
 -- written in the order of their keys, so that processes never wait for each other in a ring. More
--- than $8 of a network are not kept; more than $9 where a puzzle was solved, which nobody has shown
--- before.
+-- than $11 of a network are not kept; more than $12 where a puzzle was solved, which nobody has shown
+-- before. Up to $10 are nothing unusual.
 with form as materialized (
     select f.*,
            row_number() over (partition by network order by n) as nth,
            count(*) over (partition by network) as together,
            puzzle is not null and row_number() over (partition by puzzle order by n) = 1 as first,
-           to_timestamp(floor(extract(epoch from now()) / $7::integer) * $7::integer) as begins
-    from unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::boolean[])
-         with ordinality as f (id, dek, payload, network, puzzle, doubtful, n)
+           to_timestamp(floor(extract(epoch from now()) / $9::integer) * $9::integer) as begins
+    from unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::boolean[],
+                $7::boolean[], $8::bytea[])
+         with ordinality as f (id, dek, payload, network, puzzle, doubtful, ordinary, posed, n)
 ), counted as (
     insert into hit as h (key, window_start, count)
     select network, begins, count(*) from form group by network, begins order by network
@@ -22,7 +23,7 @@ with form as materialized (
     returning key, count
 ), solved as (
     insert into spent (hash, expires_at)
-    select puzzle, now() + $10::interval from form where first order by puzzle
+    select puzzle, now() + $13::interval from form where first order by puzzle
     on conflict do nothing
     returning hash
 ), weighed as materialized (
@@ -30,20 +31,21 @@ with form as materialized (
            counted.count - together + nth as present,
            extract(epoch from now() - begins)::float as elapsed,
            coalesce((select count from hit
-                     where key = network and window_start = begins - make_interval(secs => $7)), 0)
+                     where key = network and window_start = begins - make_interval(secs => $9)), 0)
                as before
     from form
     join counted on counted.key = form.network
 ), judged as materialized (
-    select *, present + before * (1 - elapsed / $7) as weight from weighed
+    select *, present + before * (1 - elapsed / $9) as weight from weighed
 ), kept as (
-    insert into request (id, dek, payload, proven, slow, weight)
-    select id, dek, payload, proven, not proven and doubtful, weight
+    insert into request (id, dek, payload, proven, slow, weight, ordinary, posed)
+    select id, dek, payload, proven, not proven and doubtful, weight,
+           ordinary and weight <= $10::integer, posed
     from judged
-    where weight <= case when proven then $9::integer else $8::integer end
+    where weight <= case when proven then $12::integer else $11::integer end
     returning id, slow
 ), woken as (
-    select pg_notify($11, 'request') where exists (select from kept where not slow)
+    select pg_notify($14, 'request') where exists (select from kept where not slow)
 )
 select kept.id is not null as kept, present::integer, elapsed, before::integer
 from judged
@@ -51,14 +53,24 @@ left join kept on kept.id = judged.id
 left join woken on true
 order by n;
 
+-- name: solve
+insert into spent (hash, expires_at, late) values ($1, now() + $2::interval, true)
+on conflict do nothing;
+
+-- name: promote
+with late as (
+    update spent set late = false where late returning hash
+)
+update request r set proven = true, slow = false from late where r.posed = late.hash and r.slow;
+
 -- name: prompt_requests -> mailer.subscriptions.requests.Request
-select id, dek, payload, created_at, proven from request
+select id, dek, payload, created_at, proven, ordinary from request
 where not slow
 order by proven desc, weight, created_at
 limit $1;
 
 -- name: take_requests -> mailer.subscriptions.requests.Request
-select id, dek, payload, created_at, proven from request
+select id, dek, payload, created_at, proven, ordinary from request
 where not slow and ($2::uuid[] is null or id = any ($2))
 order by proven desc, weight, created_at
 limit $1
@@ -66,9 +78,9 @@ for update skip locked;
 
 -- name: slow_requests -> mailer.subscriptions.requests.Request
 -- If it is time for one.
-select id, dek, payload, created_at, proven from request
+select id, dek, payload, created_at, proven, ordinary from request
 where slow and not exists (select from pace where name = $1 and at > now())
-order by weight, created_at
+order by ordinary desc, weight, created_at
 limit $2;
 
 -- name: take_turn
@@ -80,8 +92,9 @@ returning true;
 update pace set at = now() where name = $1;
 
 -- name: take_slow -> mailer.subscriptions.requests.Request
-delete from request where id = $1
-returning id, dek, payload, created_at, proven;
+select id, dek, payload, created_at, proven, ordinary from request
+where id = $1 and slow
+for update skip locked;
 
 -- name: asked_lately
 select p.lookup, n.slug
@@ -90,8 +103,12 @@ join subscription s on s.subscriber = p.id
 join newsletter n on n.id = s.newsletter
 where p.lookup = any ($1::bytea[]) and s.mailed_at > now() - $2::interval;
 
--- name: slow_down
+-- name: brake
 update request set slow = true where id = any ($1::uuid[]);
+
+-- name: slow_down
+-- They are of those that are too many for a domain.
+update request set slow = true, ordinary = false where id = any ($1::uuid[]);
 
 -- name: drop_requests
 delete from request where id = any ($1::uuid[]);
@@ -134,27 +151,38 @@ where subscriber = $1
 order by id;
 
 -- name: may_mail
--- Mails about this newsletter and about all of them, to this person or, before they were forgotten,
--- to the same address ($2).
-with vain as (
-    select newsletter, times, latest from asked_in_vain where hash = $2
-), own as (
-    select newsletter, unanswered as times, mailed_at as latest from subscription
-    where subscriber = (select subscriber from subscription where id = $1)
-), about as (
-    select m.* from (select * from vain union all select * from own) m
-    where m.latest > now() - $5::interval
-)
-select count(*) filter (where a.latest > now() - $3::interval and a.newsletter = s.newsletter) = 0
-   and coalesce(sum(a.times) filter (where a.newsletter = s.newsletter), 0) < $4::integer
-   and count(*) filter (where a.latest > now() - $3::interval) < $6::integer
-from subscription s
-left join about a on true
-where s.id = $1
-group by s.newsletter;
+-- Mails about newsletter $1 and about all of them, to each person ($2; null: not known) or, before
+-- they were forgotten, to the same address ($3).
+select count(m.latest) filter (where m.latest > now() - $4::interval and m.newsletter = $1) = 0
+   and coalesce(sum(m.times) filter (where m.newsletter = $1), 0) < $5::integer
+   and count(m.latest) filter (where m.latest > now() - $4::interval) < $7::integer as decent
+from unnest($2::uuid[], $3::bytea[]) with ordinality as asked (subscriber, hash, n)
+left join lateral (
+    select newsletter, times, latest from asked_in_vain v where v.hash = asked.hash
+    union all
+    select newsletter, unanswered, mailed_at from subscription s where s.subscriber = asked.subscriber
+) m on m.latest > now() - $6::interval
+group by n
+order by n;
 
--- name: standing
-select state from subscription where subscriber = $1 and newsletter = $2;
+-- name: standings -> mailer.subscriptions.bringing.Standing
+select p.lookup, p.id as subscriber, k.dek, p.restricted_at is not null as restricted, s.state
+from subscriber p
+join subject k on k.id = p.id
+left join subscription s on s.subscriber = p.id and s.newsletter = $1
+where p.lookup = any ($2::bytea[]);
+
+-- name: bring
+insert into subscription
+    (subscriber, newsletter, language, cadence, notice, handle, expires_at,
+     state, confirmed_at, mailed_at, unanswered)
+select subscriber, $1, language, cadence, notice, handle, now() + $2::interval,
+       case when agreed then 'confirmed' else 'pending' end, case when agreed then now() end,
+       case when not agreed then now() end, case when agreed then 0 else 1 end
+from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::integer[], $8::boolean[])
+     as brought (subscriber, language, cadence, notice, handle, agreed)
+on conflict (subscriber, newsletter) do nothing
+returning id, subscriber;
 
 -- name: remember
 insert into asked_in_vain as v (hash, newsletter, times, latest)
@@ -252,6 +280,10 @@ set language = $2, cadence = $3,
     entered = case when s.state = 'confirmed' then
         coalesce((select max(issued) from digest where newsletter = s.newsletter), 0) end
 where s.id = $1;
+
+-- name: pausable -> mailer.subscriptions.Days
+select id as newsletter, today + 1 as first, today + $1::integer as last
+from (select id, (now() at time zone timezone)::date as today from newsletter) n;
 
 -- name: pause
 -- Until that day begins where the newsletter is at home.

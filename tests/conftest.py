@@ -30,6 +30,7 @@ from mailer.vault import Vault, new_master
 GIVEN = "MAILER_TEST_DATABASE_URL"
 FOLDER = "MAILER_TEST_FOLDER"
 CHROMIUM = "MAILER_CHROMIUM"
+TIMES = "MAILER_TEST_TIMES"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 LEFT_OUT = (
     "NO CHROMIUM: {count} browser tests were left out. Install it (on Debian: "
@@ -51,6 +52,11 @@ counter = itertools.count()
 
 hypothesis.settings.register_profile("patient", deadline=None)  # a loaded day is no failure
 hypothesis.settings.load_profile("patient")
+
+
+def times(many: int) -> int:
+    """So many examples of what has no end; `./run fuzz` wants more."""
+    return many * int(os.environ.get(TIMES, "1"))
 
 
 # the run: its folder, and whether there is a browser

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from urllib.parse import urlencode
 
 from playwright.async_api import Page
 
@@ -18,6 +19,7 @@ from mailer import (
     newsletters,
     notices,
     people,
+    puzzles,
     rectification,
     renewals,
     subjects,
@@ -77,6 +79,25 @@ class Stage:
     async def press(self, selector: str = "main form button") -> None:
         async with self.page.expect_navigation():
             await self.page.locator(selector).first.click()
+
+    async def fail(self, how: str) -> None:
+        """A page for which PostgreSQL has nothing but an error, under that name."""
+        weekly = await self.newsletter()
+        await self.conn.execute(
+            f"""create function fail() returns boolean language plpgsql as
+                    $$begin raise {how}; end$$;
+                alter table notice rename to notice_away;
+                create view notice as select * from notice_away where fail()"""
+        )
+        await self.open(f"/notice/{weekly.notices['en'].id}")
+        await self.conn.execute(
+            """drop view notice;
+               alter table notice_away rename to notice;
+               drop function fail()"""
+        )
+
+    async def refused(self, status: int) -> None:
+        assert await self.page.locator(".code").inner_text() == str(status)
 
     async def newsletter(self, slug: str = "weekly") -> World:
         """In three languages, with a choice of cadences."""
@@ -262,7 +283,48 @@ async def form_too_often(stage: Stage) -> None:
     await stage.page.fill("input[name=email]", "anna@example.org")
     await stage.page.check("input[name=consent]")
     await stage.press()
-    assert await stage.page.locator(".code", has_text="429").count()
+    await stage.refused(429)
+
+
+@state("/form")
+async def more_than_the_form_takes(stage: Stage) -> None:
+    await stage.newsletter()
+    await stage.open("/form?newsletter=weekly")
+    async with stage.page.expect_navigation():
+        await stage.page.evaluate(
+            """language => {
+                const form = document.querySelector("main form");
+                form.action += `?lang=${language}`;
+                form.elements.remark.value = "x".repeat(70_000);
+                form.submit();
+            }""",
+            stage.language,
+        )
+    await stage.refused(413)
+
+
+@state("/")
+async def nothing_there(stage: Stage) -> None:
+    await stage.open("/nowhere")
+    await stage.refused(404)
+
+
+@state("/subscribe")
+async def not_that_way(stage: Stage) -> None:
+    await stage.open("/subscribe/solution")
+    await stage.refused(405)
+
+
+@state("/notice/{id}")
+async def a_fault_of_ours(stage: Stage) -> None:
+    await stage.fail("data_exception")
+    await stage.refused(500)
+
+
+@state("/notice/{id}")
+async def no_database(stage: Stage) -> None:
+    await stage.fail("cannot_connect_now")
+    await stage.refused(503)
 
 
 @state("/form")
@@ -288,6 +350,17 @@ async def form_for_the_element(stage: Stage) -> None:
 @state("/check-inbox")
 async def check_inbox(stage: Stage) -> None:
     await stage.open("/check-inbox")
+
+
+@state("/check-inbox")
+async def check_inbox_with_puzzle(stage: Stage) -> None:
+    """A flood is on; no script runs, so that it stays as it is."""
+    puzzle = puzzles.packed(puzzles.pose(stage.vault, puzzles.NUMBERS_IN_FLOODS))
+    await stage.page.route(
+        "**/puzzle.js", lambda route: route.fulfill(body="", content_type="text/javascript")
+    )
+    await stage.open(f"/check-inbox?{urlencode({'puzzle': puzzle, 'meant': 'gmail.com'})}")
+    assert await stage.page.locator("[data-puzzle]").count()
 
 
 @state("/notice/{id}")

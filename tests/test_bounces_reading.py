@@ -14,6 +14,7 @@ from bench import bounces as bench
 from mailer.bounces.reading import MOST_BYTES, read
 from mailer.bounces.reasons import KINDS, WORDS, judge, reply
 from mailer.tokens import Token
+from tests.conftest import times
 
 CORPUS = Path(os.environ.get("MAILER_CORPUS", "../shared/corpus")) / "bounces"
 TOKEN = str(Token(1234567, bytes(range(16))))
@@ -217,25 +218,26 @@ def test_tokens_and_ids_are_found_where_a_provider_leaves_them() -> None:
 # anything at all
 
 
+@pytest.mark.fuzzed
 @given(st.binary(max_size=3000))
 @example(b"")
 @example(b"Content-Type: multipart/report; boundary=\xff\n\n--\xff\n")
 @example(b"Subject: =?x-none?q?a?=\nFrom: MAILER-DAEMON\nContent-Type: text/plain; charset=q\n\na")
 @example(b"Content-Type: text/plain; charset*=a'b'%ff\nContent-Transfer-Encoding: base64\n\n!")
-@hypothesis_settings(max_examples=300, deadline=None)
+@hypothesis_settings(max_examples=times(300))
 def test_any_bytes_have_a_class(raw: bytes) -> None:
     assert read(raw).reason in KINDS
 
 
+@pytest.mark.fuzzed
 @given(st.binary(max_size=60), st.integers(0, 2000), st.integers(0, 60))
-@hypothesis_settings(max_examples=300, deadline=None)
+@hypothesis_settings(max_examples=times(300))
 def test_so_does_a_report_with_bytes_changed(noise: bytes, at: int, gone: int) -> None:
     for raw in (dsn("550 5.1.1 User unknown", "5.1.1"), arf("abuse")):
         assert read(raw[:at] + noise + raw[at + gone :]).reason in KINDS
 
 
 @given(st.text(max_size=300))
-@hypothesis_settings(deadline=None)
 def test_any_answer_has_a_reason(text: str) -> None:
     assert judge(reply(text)) in KINDS
 

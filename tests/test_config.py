@@ -80,6 +80,8 @@ def test_mail_servers_have_weights(tmp_path: Path) -> None:
         ("MAILER_CONSENT_IP", "yes"),
         ("MAILER_TRUSTED_PROXIES", "proxy.example.org"),
         ("MAILER_FEED_NETWORKS", "10.0.0.1/8"),
+        ("MAILER_THROWAWAY_DOMAINS", "anna@example.net"),
+        ("MAILER_THROWAWAY_DOMAINS", "net"),
         ("MAILER_LOG", "xml"),
     ],
 )

@@ -44,6 +44,7 @@ LADDER = (
         "notices",
         "pictures",
         "staff",
+        "subject_requests",
         "subscribers",
     ),
     ("digests", "factors", "feeds", "passkeys", "schedules", "sessions", "subscriptions"),

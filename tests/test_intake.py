@@ -45,6 +45,20 @@ class Here:
         await answer.read()
         return answer.status
 
+    async def sent(self, email: str, network: str = "192.0.2.1", **more: str) -> dict[str, object]:
+        """What a form is answered with."""
+        headers = {**JSON, "X-Forwarded-For": network}
+        sent = fields(self.weekly, email, "en", **more)
+        answer = await self.client.post("/subscribe", data=sent, headers=headers)
+        said: dict[str, object] = await answer.json()
+        return said
+
+    async def solve(self, solution: str) -> int:
+        sent = {"puzzle": solution}
+        answer = await self.client.post("/subscribe/solution", data=sent, headers=JSON)
+        assert await answer.json() == {"status": "check_inbox"}
+        return answer.status
+
     async def queues(self) -> Counter[str]:
         rows = await self.conn.fetch("select slow, proven from request")
         return Counter("slow" if r["slow"] else "proven" if r["proven"] else "prompt" for r in rows)
@@ -338,12 +352,77 @@ async def test_in_a_flood_who_proves_something_goes_on_and_the_others_wait(here:
     assert await here.queues() == {"proven": 1, "slow": 1}
 
 
+async def test_what_came_before_the_flood_was_seen_and_is_still_here_waits_too(here: Here) -> None:
+    other = await world.make(here.conn, here.vault, "other")
+    shown = {"form": "hosted/1", "stamp": here.shown(20)}
+    await here.send(ANNA, **shown)
+    sent = fields(other, "vera@example.org")
+    assert (await here.client.post("/subscribe", data=sent, headers=JSON)).status == 202
+    proven = solution(puzzles.pose(here.vault, 50))
+    await here.send("boris@example.org", puzzle=proven)
+    await here.flood()
+    await subscriptions.admit(here.conn, here.vault, HOURS, 10)
+    assert await here.queues() == {"slow": 1}
+    assert await mails(here.conn) == 2
+    await turn(here.conn, here.vault)
+    assert await world.found(here.conn, here.vault, ANNA)
+
+
 async def test_a_flood_over_one_newsletter_is_none_over_another(here: Here) -> None:
     other = await world.make(here.conn, here.vault, "other")
     await here.flood()
     sent = fields(other, ANNA)
     assert (await here.client.post("/subscribe", data=sent, headers=JSON)).status == 202
     assert await here.queues() == {"prompt": 1}
+
+
+async def test_whose_form_came_before_the_flood_proves_something_afterwards(here: Here) -> None:
+    """The answer bears a puzzle; solved, it makes the form prompt that waits, and only that one."""
+    await here.flood()
+    asked = [await here.sent(f"reader{n}@example.org", f"10.{n}.0.1") for n in range(3)]
+    found = solution(json.dumps(asked[1]["puzzle"]))
+    for _ in range(2):
+        assert await here.solve(found) == 202
+        await subscriptions.promote(here.conn)
+        assert await here.queues() == {"proven": 1, "slow": 2}
+    await subscriptions.admit(here.conn, here.vault, HOURS, 10)
+    assert await world.found(here.conn, here.vault, "reader1@example.org")
+    assert await here.send("other@example.org", "10.9.0.1", puzzle=found) == 202
+    assert await here.queues() == {"slow": 3}, "it counts once"
+
+
+async def test_of_a_solution_nobody_learns_whether_its_form_still_waits(here: Here) -> None:
+    await here.flood()
+    posed = (await here.sent(ANNA))["puzzle"]
+    never = puzzles.pose(here.vault, 50)
+    wrong = "x"
+    answers = [await here.solve(s) for s in (solution(json.dumps(posed)), solution(never), wrong)]
+    assert answers == [202] * 3
+    assert await here.conn.fetchval("select count(*) from spent") == 2
+    await here.conn.execute("delete from request")
+    await subscriptions.promote(here.conn)
+    assert await here.queues() == {}
+
+
+async def test_only_a_flood_asks_for_a_proof_afterwards(here: Here) -> None:
+    """Not who filled the form in oddly: a program need not learn that it was seen."""
+    assert "puzzle" not in await here.sent(ANNA, remark="x")
+    await here.flood()
+    assert "puzzle" not in await here.sent(ANNA, puzzle=solution(puzzles.pose(here.vault, 50)))
+
+
+async def test_two_workers_promote_once(pool: Pool, here: Here) -> None:
+    await here.flood()
+    for n in range(8):
+        posed = (await here.sent(f"reader{n}@example.org", f"10.{n}.0.1"))["puzzle"]
+        await here.solve(solution(json.dumps(posed)))
+
+    async def work() -> None:
+        async with pool.acquire() as conn:
+            await subscriptions.promote(conn)
+
+    await asyncio.gather(*(work() for _ in range(5)))
+    assert await here.queues() == {"proven": 8}
 
 
 # the slow queue
@@ -353,7 +432,7 @@ async def turn(conn: Connection, vault: Vault, most: int = 50) -> bool:
     """What a worker does with slow ones; whether it would go on."""
     waiting = await subscriptions.waiting_longest(conn, vault, most)
     async with conn.transaction():
-        return bool(waiting) and await subscriptions.admit_slow(conn, vault, HOURS, waiting, ())
+        return bool(waiting) and await subscriptions.admit_slow(conn, vault, HOURS, waiting)
 
 
 async def mails(conn: Connection) -> int:
@@ -410,6 +489,54 @@ async def test_whose_network_asked_least_comes_first(here: Here) -> None:
         await here.conn.execute("update pace set at = now()")
         await turn(here.conn, here.vault)
     assert await world.found(here.conn, here.vault, "one@example.org")
+
+
+async def test_in_a_turn_go_many_ordinary_ones_and_one_other(here: Here) -> None:
+    """Ordinary are those that a form of ours was shown to, and whose network sent few; in a flood,
+    however many others came before."""
+    await here.flood()
+    for n in range(4):
+        await here.send(f"other{n}@example.org", f"10.{n}.0.1")
+    people = [f"reader{n}@example.org" for n in range(requests.ORDINARY_A_TURN + 2)]
+    for n, email in enumerate(people):
+        shown = {"form": "hosted/1", "stamp": here.shown(20)}
+        await here.send(email, f"172.16.{n}.1", **shown)
+    assert await turn(here.conn, here.vault) is False
+    assert await here.queues() == {"slow": 6}
+    await here.conn.execute("update pace set at = now()")
+    await turn(here.conn, here.vault)
+    assert await here.queues() == {"slow": 3}
+    assert all([await world.found(here.conn, here.vault, email) for email in people])
+
+
+@pytest.mark.parametrize(
+    ("before", "ordinary"), [(requests.SEVERAL - 1, True), (requests.SEVERAL, False)]
+)
+async def test_of_a_network_that_sent_several_none_is_ordinary(
+    here: Here, before: int, ordinary: bool
+) -> None:
+    for n in range(before):
+        await here.send(f"reader{n}@example.org")
+    await here.flood()
+    await here.send(ANNA, form="hosted/1", stamp=here.shown(20))
+    assert await here.conn.fetchval("select ordinary from request where slow") is ordinary
+
+
+async def test_ordinary_ones_too_many_for_a_small_domain_wait_with_the_others(here: Here) -> None:
+    await here.flood()
+    most = requests.DOMAIN_MOST
+    for n in range(most + 5):
+        shown = {"form": "hosted/1", "stamp": here.shown(20)}
+        await here.send(f"reader{n}@small.dns-name.net", f"10.{n}.0.1", **shown)
+    for _ in range(most // requests.ORDINARY_A_TURN):
+        await here.conn.execute("update pace set at = now()")
+        await turn(here.conn, here.vault)
+    assert await mails(here.conn) == most // requests.ORDINARY_A_TURN * requests.ORDINARY_A_TURN
+    await here.conn.execute("update pace set at = now()")
+    await turn(here.conn, here.vault)
+    # The last of the fifty, and one of those on top.
+    assert await mails(here.conn) == most
+    assert await here.conn.fetchval("select count(*) from request where ordinary") == 0
 
 
 async def test_who_has_proven_something_comes_before_those_who_have_not(here: Here) -> None:

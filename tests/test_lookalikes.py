@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer import address, disposable, limits, lookalikes, subscriptions
+from mailer import address, config, disposable, limits, lookalikes, subscriptions
 from mailer.db import Connection
 from mailer.errors import Invalid
+from mailer.subscriptions import Domains
 from mailer.vault import Vault
 from tests import world
 from tests.world import HOURS
@@ -125,15 +126,34 @@ async def test_throw_away_addresses_are_counted_and_asked_like_others(
     conn: Connection, vault: Vault
 ) -> None:
     weekly = await world.make(conn, vault)
-    for email in ("a@mailinator.com", "b@x.yopmail.com", "c@example.org"):
+    emails = ("a@mailinator.com", "b@x.yopmail.com", "c@example.org", "d@a.own.example.net")
+    for email in emails:
         await subscriptions.request(conn, vault, weekly.wish(email))
-    await subscriptions.admit(conn, vault, HOURS, 50)
-    assert await disposable.lately(conn) == 2
-    assert await conn.fetchval("select count(*) from outbox") == 3
+    domains = (await subscriptions.waiting(conn, vault, 50)).values()
+    known = Domains(thrown_away=disposable.among(domains, {"own.example.net"}))
+    await subscriptions.admit(conn, vault, HOURS, 50, known=known)
+    assert await disposable.lately(conn) == 3
+    assert await conn.fetchval("select count(*) from outbox") == 4
     hits = await conn.fetch("select key from hit")
     assert not any(b"mailinator" in row["key"] for row in hits)
     await limits.add(conn, {disposable.KEY: 3}, disposable.DAY_SECONDS)
-    assert await disposable.lately(conn) == 5
+    assert await disposable.lately(conn) == 6
+
+
+def test_a_list_of_ones_own_is_read_as_people_keep_them(tmp_path: Path) -> None:
+    file = tmp_path / "list.txt"
+    file.write_text(
+        "# ours\nOne.example\ntwo.example  # of last year\nthree.example, four.example\n"
+    )
+    told = config.load({"MAILER_THROWAWAY_DOMAINS_FILE": str(file)}, tmp_path / "none")
+    assert told.throwaway_domains == {f"{n}.example" for n in ("one", "two", "three", "four")}
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(".".join))
+def test_a_domain_is_one_if_it_or_what_it_lies_in_is_named(domain: str) -> None:
+    for named in ("b", "a.b", "c.a.b"):
+        said = disposable.among([domain], {named})
+        assert bool(said) == (domain == named or domain.endswith(f".{named}"))
 
 
 # what others have collected

@@ -23,6 +23,7 @@ from mailer import (
     consent,
     notices,
     people,
+    render,
     subjects,
     subscribers,
     subscriptions,
@@ -418,6 +419,13 @@ async def test_a_wrong_day_is_told_at_its_field(here: Here, until: str) -> None:
     assert 'aria-invalid="true"' in found[0]
     assert f'value="{until}"' in found[0]
     assert f'id="{found[1]}-fault"' in page
+    first, last = re.findall(r'm(?:in|ax)="([^"]+)"', found[0])
+    if until[:1].isdigit():
+        named = [render.day(date.fromisoformat(each), "en") for each in (first, last)]
+        assert f"Any day from {named[0]} to {named[1]} will do." in page
+    for each, status in ((first, 200), (last, 200)):
+        done = await here.client.post(await here.me(ANNA), data={**sent, "until": each})
+        assert done.status == status
     assert page.index("<title>To mend:") > 0
 
 

@@ -47,6 +47,10 @@ ALIKE = (
     ["no_archive", "archives"],
     ["nothing_sent", "past_issues"],
     ["empty_form", "form_with_puzzle", "form_for_the_element"],
+    ["check_inbox", "check_inbox_with_puzzle"],
+    ["nothing_there", "form_for_nothing"],
+    ["form_without_words", "not_that_way"],
+    ["a_fault_of_ours", "no_database"],
     ["mine", "mine_waiting", "mine_only_kept"],
     ["my_address", "my_address_only_kept"],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page
 
-from mailer import example, floods, newsletters, resources
+from mailer import example, floods, newsletters, resources, subscriptions
 from mailer.web import page as pages
 from tests.test_embed import Foreign, email, foreign
 from tests.test_whole_road import until
@@ -71,6 +71,34 @@ async def test_in_the_hosted_form(foreign: Foreign, hasty: bool) -> None:
         await page.wait_for_url("**/check-inbox*", timeout=60_000)
     assert await queues(foreign) == {"proven": 1}
     assert [said for said in foreign.complaints if "Cross-Origin" not in said] == []
+
+
+@pytest.mark.parametrize("where", ["hosted", "element"])
+async def test_shown_before_the_flood_and_sent_in_it_the_browser_proves_itself_afterwards(
+    foreign: Foreign, where: str
+) -> None:
+    async with foreign.page() as page:
+        within = "newsletter-form " if where == "element" else ""
+        if where == "hosted":
+            await page.goto(f"{foreign.service}/form?newsletter={example.SLUG}&lang=en")
+        await page.locator(f"{within}input[type=email]").fill("anna@gmial.com")
+        await page.locator(f"{within}input[name=consent]").check()
+        await flood(foreign)
+        await people_take_a_moment(page)
+        await page.locator(f"{within}form button").click()
+        inbox = page.locator(f"{within}h1", has_text="Check your inbox")
+        await inbox.wait_for(timeout=60_000)
+        await until(lambda: has_proven(foreign))
+        await page.locator(f"{within}[data-puzzle]").wait_for(state="detached", timeout=60_000)
+        assert await page.locator(f"{within}#meant").is_visible()
+        assert await inbox.is_visible()
+    assert [said for said in foreign.complaints if "Cross-Origin" not in said] == []
+
+
+async def has_proven(here: Foreign) -> bool:
+    async with here.conn.transaction():
+        await subscriptions.promote(here.conn)
+    return await queues(here) == {"proven": 1}
 
 
 async def test_by_keyboard_it_says_what_it_waits_for(foreign: Foreign) -> None:

@@ -207,6 +207,8 @@ async def several(conn: Connection, vault: Vault) -> None:
         ("update subscription set language = 'ru' where state = 'confirmed'", "is confirmed (ru"),
         ("update subscription set notice = (select max(id) from notice where id <> notice)"
          " where notice = (select min(id) from notice)", "its events say"),
+        ("update subscription set paused_until = now() + interval '9 days'"
+         " where state = 'confirmed'", "paused until"),
         ("delete from subscription where state = 'left'", "is not there; its events say left"),
     ],
 )  # fmt: skip

@@ -4,7 +4,6 @@ import ast
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import mailer
@@ -20,14 +19,18 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def of_children() -> float:
+    """Seconds that they worked, however many others did meanwhile."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def test_a_second_start_takes_less_than_a_second() -> None:
-    began = time.monotonic()
+    began = of_children()
     finished = run("migrate", "--help")
-    took = time.monotonic() - began
     assert finished.returncode == 0
     assert finished.stderr == ""
-    # Three times the promise: what is caught is making .venv anew, not a slow day.
-    assert took < 3
+    assert of_children() - began < 1
 
 
 def test_its_arguments_and_exit_status_are_those_of_the_command() -> None:

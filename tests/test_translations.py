@@ -82,6 +82,7 @@ DESK = (
     "renewals.py:stop",
     "schedules.py",
     "staff",
+    "subject_requests.py",
     "troubles.py",
     "delivery/desk.py",
     "web/issues/",

@@ -84,6 +84,57 @@ async def test_the_road_from_the_letter_to_the_answer(
     assert ANNA not in caplog.text
 
 
+async def test_a_request_is_recorded_done_and_closed_and_the_letter_is_there(
+    officer: Seat, conn: Connection, vault: Vault
+) -> None:
+    person = await anna(conn, vault)
+    today = str(await conn.fetchval("select (now() at time zone 'utc')::date"))
+    sent = {"asks": ["access", "erasure"], "road": "letter", "received": today, "note": "box 3"}
+    answer = await officer.post(f"{person}/request", sent)
+    assert answer.headers["Location"] == "/staff/requests/1?done=recorded"
+    page = await (await officer.get("/staff/requests/1?letter=uk")).text()
+    assert "Ви отримаєте нашу відповідь" in page
+    assert "box 3" not in page, "what was noted is shown only if somebody asks"
+    assert "box 3" in await (await officer.post("/staff/requests/1/open")).text()
+    assert 'href="/staff/requests/1"' in await (await officer.get("/staff/requests")).text()
+    form = await (await officer.get(f"{person}/erase?request=1")).text()
+    assert 'value="Request 1"' in form
+    answer = await officer.post(f"{person}/erase", {"reason": WHY, "closes": "1"})
+    assert answer.headers["Location"] == "/staff/requests/1?done=erase&letter=en"
+    page = await (await officer.get(answer.headers["Location"])).text()
+    assert "Everything we held about you has been erased." in page
+    acted = [evidence.get("act") for _, evidence in await told(conn, vault, officer)]
+    assert {"request.recorded", "request.viewed", "request.closed"} <= set(acted)
+
+
+async def test_a_request_of_somebody_who_is_on_no_list_is_answered_too(
+    officer: Seat, conn: Connection, vault: Vault
+) -> None:
+    today = str(await conn.fetchval("select (now() at time zone 'utc')::date"))
+    sent = {"email": BORIS, "asks": "access", "road": "mail", "received": today}
+    assert (await officer.post("/staff/requests/new", {**sent, "asks": ""})).status == 422
+    assert (await officer.post("/staff/requests/new", sent)).status == 303
+    assert BORIS in await (await officer.post("/staff/requests/1/open")).text()
+    refused = await officer.post("/staff/requests/1/close", {"outcome": "refused"})
+    assert refused.status == 422
+    await officer.post("/staff/requests/1/extend", {"why": "There are many."})
+    assert "There are many." in await (await officer.post("/staff/requests/1/open")).text()
+    answer = await officer.post("/staff/requests/1/close", {"outcome": "nothing"})
+    page = await (await officer.get(answer.headers["Location"])).text()
+    assert "We hold no data about you." in page
+
+
+async def test_a_reason_that_says_little_is_asked_back_once(
+    officer: Seat, conn: Connection, vault: Vault
+) -> None:
+    answer = await officer.post("/staff/people", {"email": ANNA, "reason": "x"})
+    page = await answer.text()
+    assert answer.status == 422
+    assert 'name="insist" value="x"' in page
+    sent = {"email": ANNA, "reason": "x", "insist": "x"}
+    assert (await officer.post("/staff/people", sent)).status == 200
+
+
 async def test_every_look_needs_a_reason(officer: Seat, conn: Connection, vault: Vault) -> None:
     before = len(await events(conn, vault))
     person = await anna(conn, vault)

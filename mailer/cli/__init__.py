@@ -25,6 +25,7 @@ ROOMS = {
     "subscribers": "Import, export, count and show subscribers.",
     "consent": "Show, export and verify the consent record.",
     "person": "Answer one person's request: export, correct, restrict, erase.",
+    "request": "What people ask about their data, and by when they must have an answer.",
     "backup": "Write the whole database to one encrypted file.",
     "restore": "Make an empty database what a backup says, or check that it could be done.",
     "keys": "Replace the secret key while everything runs.",

@@ -2,7 +2,8 @@
 
     reading   the lines of a file are checked and staged, sealed, in transactions of bounded size;
               nothing comes of it, and if it breaks off, nothing stays
-    going     workers take the people in, a few in each transaction, at the pace of the outbox
+    going     workers take the people in, some hundreds in each transaction, and those who must be
+              asked at the pace of the outbox
     done      every line had its turn, once
     stopped   by staff: who was not taken in yet is forgotten
 
@@ -14,8 +15,8 @@ Suppressed addresses are passed over; so is whoever is subscribed, is being aske
 import json
 import logging
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 from uuid import UUID, uuid4
@@ -29,7 +30,6 @@ from mailer import (
     newsletters,
     notices,
     outbox,
-    subscribers,
     subscriptions,
     suppressions,
     vault,
@@ -41,7 +41,8 @@ from mailer.errors import Conflict, Unknown
 from mailer.imports.checking import Agreed, Person, Terms, check
 from mailer.imports.reading import COLUMNS, Layout, Line, Manner, Reading, Wrong
 from mailer.newsletters import Newsletter
-from mailer.subscriptions import Choice
+from mailer.notices import Notice
+from mailer.subscriptions import Guest
 from mailer.vault import Vault
 
 __all__ = [
@@ -78,14 +79,13 @@ PLACE = "import_line.payload"
 PAYLOAD_BYTES = 512
 """Lines take the same space, unless they hold evidence that is long."""
 
-LETTERS_WAITING = 200
-"""With so many letters waiting to go nobody more is brought over: who asks by a form meanwhile
-stands behind no more than these."""
+LETTERS_WAITING = 1000
+"""So many letters of imports wait to go at most. They go behind all others; but who is asked is to
+get the letter soon, for its link holds only so long, and letters that wait are given up."""
 
 ABANDONED = timedelta(hours=24)
 
 State: TypeAlias = Literal["reading", "going", "done", "stopped"]
-Outcome: TypeAlias = Literal["asked", "confirmed", "suppressed", "known", "gone", "capped", "wrong"]
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ async def stage(conn: Connection, keys: Vault, import_: int, people: Sequence[Pe
         records=[row(keys, import_, person) for person in kept],
         columns=("id", "import", "number", "dek", "lookup", "payload"),
     )
-    await conn.execute(SQL.touch, import_, len(people) - len(kept))
+    await conn.execute(SQL.touch, import_, len(kept), len(people) - len(kept))
 
 
 def row(keys: Vault, import_: int, person: Person) -> tuple[object, ...]:
@@ -266,62 +266,50 @@ class Staged:
 
 async def take(conn: Connection, keys: Vault, confirm_hours: int, limit: int) -> int:
     """Take in up to `limit` people of an import, unless many letters wait; how many it was."""
-    if await conn.fetchval(SQL.crowded, LETTERS_WAITING):
+    if await conn.fetchval(SQL.crowded, LETTERS_WAITING - limit):
         return 0
     going = await db.first(conn, Going, SQL.going)
     if going is None:
         return 0
-    newsletter = await newsletters.get(conn, going.newsletter)
-    # In the order of the index, as `subscriptions.admit`: nobody waits for each other in a ring.
     rows = await db.fetch(conn, Staged, SQL.take, going.id, limit)
-    came: Counter[Outcome] = Counter()
-    for each in rows:
-        came[await admit(conn, keys, going, newsletter, each, confirm_hours)] += 1
+    words = {language: await notices.find(conn, id_) for language, id_ in going.notices.items()}
+    opened = [guest for row in rows if (guest := guest_of(keys, going, words, row)) is not None]
+    came = Counter(
+        await subscriptions.bring(
+            conn,
+            keys,
+            await newsletters.get(conn, going.newsletter),
+            opened,
+            by=going.created_by,
+            confirm_hours=confirm_hours,
+        )
+    )
     await conn.execute(
         SQL.count, going.id, came["asked"], came["confirmed"], came["suppressed"], came["known"],
-        came["gone"], came["capped"], came["wrong"],
+        came["gone"], came["capped"], len(rows) - len(opened), len(rows),
     )  # fmt: skip
     if len(rows) < limit:
         await conn.execute(SQL.finish, going.id)
     return len(rows)
 
 
-async def admit(
-    conn: Connection,
-    keys: Vault,
-    going: Going,
-    newsletter: Newsletter,
-    staged: Staged,
-    confirm_hours: int,
-) -> Outcome:
+def guest_of(
+    keys: Vault, going: Going, words: Mapping[str, Notice], staged: Staged
+) -> Guest | None:
+    """None: it was changed in the database."""
     subject = keys.unwrap(staged.id, staged.dek)
     try:
         given, language, cadence, agreed = json.loads(vault.unseal(subject, PLACE, staged.payload))
     except InvalidTag:
         log.error("line %d of import %d was changed in the database and is dropped",
                   staged.number, going.id)  # fmt: skip
-        return "wrong"
-    reached = address.parse(given)
-    if await suppressions.reason(conn, keys, reached) is not None:
-        return "suppressed"
-    subscriber = await subscribers.keep(conn, keys, subject, reached, language)
-    standing = await subscriptions.standing(conn, subscriber.id, newsletter.id)
-    if standing is not None or subscriber.restricted_at is not None:
-        return "gone" if standing == "left" else "known"
+        return None
     evidence = {
         "channel": "import",
         "file_sha256": going.sha256.hex(),
         "line": staged.number,
         "received": consent.timestamp(going.started_at),
+        **({"agreed": agreed} if agreed else {}),
     }
-    notice = await notices.find(conn, going.notices[language])
-    choice = Choice(newsletter, notice, language, cadence, evidence, going.created_by)
-    if agreed is not None:
-        earlier = replace(choice, evidence={**evidence, "agreed": agreed})
-        vouched = await subscriptions.vouch(conn, keys, subscriber, earlier, confirm_hours)
-        return "confirmed" if vouched else "known"
-    await subscriptions.ask(conn, keys, subscriber, choice, confirm_hours)
-    if await subscriptions.standing(conn, subscriber.id, newsletter.id) == "pending":
-        return "asked"
-    await subscribers.forget_unasked(conn, subscriber.id)
-    return "capped"
+    reached = address.known(given)
+    return Guest(subject, reached, language, cadence, words[language], evidence, agreed is not None)

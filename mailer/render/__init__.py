@@ -11,6 +11,7 @@ import re
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
+from datetime import date as date_
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -117,7 +118,11 @@ def translate(sentence: str, language: str) -> str:
 
 def refusal(error: Refusal, language: str) -> str:
     """The sentence of a refusal: translated first and then filled in, never the other way round."""
-    return translate(error.sentence, language).format(**error.values)
+    values = {
+        name: day(value, language) if isinstance(value, date_) else value
+        for name, value in error.values.items()
+    }
+    return translate(error.sentence, language).format(**values)
 
 
 def best(wanted: str | None, accept: str | None, offered: Sequence[str]) -> str:
@@ -252,6 +257,7 @@ def environment(language: str) -> Environment:
     )
     locale = written(language)
     made.filters["date"] = lambda at, zone=None: date(at, locale, zone)
+    made.filters["day"] = lambda day: format_date(day, "long", locale=babel(locale))
     made.filters["datetime"] = lambda at, zone=None: date_and_time(at, locale, zone)
     made.filters["size"] = lambda count: size(count, locale)
     made.filters["number"] = lambda count: format_decimal(count, locale=babel(locale))
@@ -271,7 +277,11 @@ def environment(language: str) -> Environment:
 
 
 def date(at: datetime, language: str, zone: tzinfo | None = None) -> str:
-    return format_date(at.astimezone(zone or UTC), "long", locale=babel(language))
+    return day(at.astimezone(zone or UTC), language)
+
+
+def day(of: date_, language: str) -> str:
+    return format_date(of, "long", locale=babel(language))
 
 
 def date_and_time(at: datetime, language: str, zone: tzinfo | None = None) -> str:

@@ -2,6 +2,7 @@
 
     request   what a form left            (web: one sealed row, the same work for everyone)
     admit     request → asked, or nothing (worker)
+    bring     asked, or confirmed by an earlier consent (worker: from a list of staff's)
     confirm   pending → confirmed         (the button behind the mailed link)
     renew     confirmed, under newer words
     pause     confirmed, hearing nothing until a day
@@ -18,6 +19,7 @@ writes its consent event in the same transaction, and `replay` reads the states 
     asking      the confirmation mail confirming  the yes, to new words, or asked anew
     leaving     ends of all kinds     person      what a person may change of their own
     links       behind a mailed link  listing     numbers and lists
+    bringing    people brought over
 """
 
 from mailer.subscriptions.asking import (
@@ -27,9 +29,8 @@ from mailer.subscriptions.asking import (
     UNANSWERED_MOST,
     Choice,
     ask,
-    standing,
-    vouch,
 )
+from mailer.subscriptions.bringing import Brought, Guest, bring
 from mailer.subscriptions.confirming import ask_again, ask_back, confirm, mailed, renew
 from mailer.subscriptions.leaving import (
     end,
@@ -52,13 +53,25 @@ from mailer.subscriptions.listing import (
     listing,
     reasons,
 )
-from mailer.subscriptions.person import PAUSE_DAYS, Own, change, find, manage, own, pause
+from mailer.subscriptions.person import (
+    PAUSE_DAYS,
+    Days,
+    Own,
+    change,
+    find,
+    manage,
+    own,
+    pausable,
+    pause,
+)
 from mailer.subscriptions.requests import (
+    Domains,
     Request,
     Wish,
     admit,
     admit_slow,
     open_request,
+    promote,
     request,
     waiting,
     waiting_longest,
@@ -85,10 +98,14 @@ __all__ = [
     "PAUSE_DAYS",
     "UNANSWERED_MOST",
     "WHYS",
+    "Brought",
     "Channel",
     "Choice",
     "Count",
+    "Days",
+    "Domains",
     "Found",
+    "Guest",
     "Listed",
     "Own",
     "Reason",
@@ -105,6 +122,7 @@ __all__ = [
     "ask_again",
     "ask_back",
     "bound_to",
+    "bring",
     "change",
     "confirm",
     "counts",
@@ -122,17 +140,17 @@ __all__ = [
     "open_request",
     "open_subscription",
     "own",
+    "pausable",
     "pause",
+    "promote",
     "reasons",
     "record",
     "refuse",
     "renew",
     "request",
     "restore",
-    "standing",
     "take",
     "tell_why",
-    "vouch",
     "waiting",
     "waiting_longest",
     "withdraw",

@@ -1,18 +1,19 @@
 """Asking somebody to confirm, as often as is decent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from mailer import consent, db, outbox, tokens
+from mailer.address import Address
 from mailer.consent import SUBJECT, Actor
 from mailer.db import Connection
 from mailer.newsletters import Newsletter
 from mailer.notices import Notice
 from mailer.subscribers import Subscriber
-from mailer.subscriptions.rows import Found, State, Subscription, open_subscription, record
+from mailer.subscriptions.rows import Found, Subscription
 from mailer.vault import Vault
 
 SQL = db.statements("subscriptions")
@@ -45,7 +46,9 @@ async def ask(
     if subscriber.restricted_at is not None:
         return False
     subscription = await place(conn, subscriber, choice, confirm_hours)
-    if not await may_mail(conn, keys, subscriber, subscription):
+    known_by = hash_of(keys, subscriber.reach(keys))
+    (decent,) = await may_mail(conn, choice.newsletter.id, [(subscriber.id, known_by)])
+    if not decent:
         # Nobody is asked, so nothing is recorded, and a place that no event speaks of can't stay.
         await conn.execute(SQL.remove_unasked, subscription.id)
         return False
@@ -89,30 +92,6 @@ async def begin(
         )
 
 
-async def vouch(
-    conn: Connection, keys: Vault, subscriber: Subscriber, choice: Choice, confirm_hours: int
-) -> bool:
-    """Confirm what staff document the person to have agreed to elsewhere, earlier; nothing is
-    mailed. False: the person is here already, and what they say here counts.
-    """
-    subscription = await place(conn, subscriber, choice, confirm_hours)
-    if subscription.state != "pending" or subscription.unanswered or subscription.confirmed_at:
-        return False
-    await begin(conn, keys, subscriber, subscription.id, choice, confirm_hours)
-    found = await open_subscription(conn, keys, subscription)
-    assert found is not None, "the subscription is locked"
-    await conn.execute(SQL.confirm, subscription.id)
-    said = {**choice.evidence, "cadence": choice.cadence}
-    await record(conn, found, "consent.confirmed", said, choice.by)
-    return True
-
-
-async def standing(conn: Connection, subscriber: UUID, newsletter: int) -> State | None:
-    """How the person stands in a newsletter; None: not at all."""
-    state: State | None = await conn.fetchval(SQL.standing, subscriber, newsletter)
-    return state
-
-
 async def place(
     conn: Connection, subscriber: Subscriber, choice: Choice, confirm_hours: int
 ) -> Subscription:
@@ -133,34 +112,38 @@ async def place(
 
 
 async def may_mail(
-    conn: Connection, keys: Vault, subscriber: Subscriber, subscription: Subscription
-) -> bool:
-    """Whether one more mail about this is decent; what was forgotten since counts too."""
-    allowed: bool = await conn.fetchval(
+    conn: Connection, newsletter: int, asked: Sequence[tuple[UUID | None, bytes]]
+) -> list[bool]:
+    """Whether one more mail about the newsletter is decent, to each: subscribers, if they are
+    known, with what their addresses are known by (`hash_of`). What was forgotten counts too."""
+    rows = await conn.fetch(
         SQL.may_mail,
-        subscription.id,
-        hash_of(keys, subscriber),
+        newsletter,
+        [subscriber for subscriber, _ in asked],
+        [hash_ for _, hash_ in asked],
         MAIL_AGAIN,
         UNANSWERED_MOST,
         IN_VAIN,
         MAILED_MOST,
     )
-    return allowed
+    return [row["decent"] for row in rows]
 
 
 # who did not answer
 
 
-def hash_of(keys: Vault, subscriber: Subscriber) -> bytes:
+def hash_of(keys: Vault, reached: Address) -> bytes:
     """What an address is known by when everything else about it is forgotten."""
-    return keys.form(f"asked {subscriber.reach(keys).normal}")
+    return keys.form(f"asked {reached.normal}")
 
 
 async def remember(conn: Connection, keys: Vault, found: Found) -> None:
     """How often somebody was asked in vain, before they are forgotten."""
-    await conn.execute(SQL.remember, hash_of(keys, found.subscriber), found.subscription.id)
+    known_by = hash_of(keys, found.subscriber.reach(keys))
+    await conn.execute(SQL.remember, known_by, found.subscription.id)
 
 
 async def answered(conn: Connection, keys: Vault, found: Found) -> None:
     """They answered: the caps on asking begin anew."""
-    await conn.execute(SQL.forget_in_vain, hash_of(keys, found.subscriber), found.newsletter.id)
+    known_by = hash_of(keys, found.subscriber.reach(keys))
+    await conn.execute(SQL.forget_in_vain, known_by, found.newsletter.id)

@@ -85,8 +85,8 @@ async def change(conn: Connection, found: Found, language: str, cadence: str) ->
 async def pause(conn: Connection, found: Found, until: date | None) -> None:
     """Nothing of what `find` found comes until that day begins; None: it comes again from now on.
 
-    Digests that go meanwhile pass by: none comes later. Raises Invalid for a day that is over, or
-    too far away.
+    Digests that go meanwhile pass by: none comes later. Raises Invalid for a day that is none of
+    those that `pausable` names.
     """
     before = found.subscription.paused_until
     if until is None:
@@ -95,10 +95,30 @@ async def pause(conn: Connection, found: Found, until: date | None) -> None:
     else:
         after = await conn.fetchval(SQL.pause, found.subscription.id, until, PAUSE_DAYS)
         if after is None:
-            raise Invalid("Choose a day to come, within a year.", field="until")
+            days = (await pausable(conn))[found.newsletter.id]
+            raise Invalid(
+                "Any day from {first} to {last} will do.",
+                field="until",
+                first=days.first,
+                last=days.last,
+            )
     if before != after:
         said = {"from": paused(before), "to": paused(after), "channel": "page"}
         await record(conn, found, "consent.updated", said)
+
+
+@dataclass(frozen=True)
+class Days:
+    """From one to another, both included."""
+
+    newsletter: int
+    first: date
+    last: date
+
+
+async def pausable(conn: Connection) -> dict[int, Days]:
+    """Until which days the mails of each newsletter, by id, can be paused."""
+    return {each.newsletter: each for each in await db.fetch(conn, Days, SQL.pausable, PAUSE_DAYS)}
 
 
 def paused(until: datetime | None) -> Mapping[str, str | None]:

@@ -1,12 +1,16 @@
 """Requests: what a form left, one sealed row each, until a worker takes it.
 
-    leave   what came to the door, as one statement: counted by network, kept or too many
-    admit   request → asked, or nothing
+    leave    what came to the door, as one statement: counted by network, kept or too many
+    solve    a puzzle that was posed when a form came is solved by now
+    promote  slow → prompt, for that
+    admit    request → asked, or nothing
 
 Two queues. Requests are prompt, unless nothing speaks for them: the form was filled in faster than
 people can, a flood is on, or many are for one small domain; then they are slow. A solved puzzle
-(`puzzles`) makes any of them prompt. None of this knows whose address it is. On both queues, first
-come those whose networks have asked least.
+(`puzzles`) makes any of them prompt, also when it comes later than the form. None of this knows
+whose address it is. On both queues, first come those whose networks have asked least: each network
+once, then each a second time, and so on. On the slow one, before all others, come those that are
+ordinary: they wait for nothing but that a flood is on.
 """
 
 import json
@@ -25,6 +29,7 @@ from mailer import (
     consent,
     db,
     disposable,
+    floods,
     limits,
     lookalikes,
     newsletters,
@@ -40,6 +45,7 @@ from mailer.address import Address
 from mailer.consent import SUBJECT, Actor
 from mailer.db import Connection
 from mailer.errors import Invalid
+from mailer.floods import Flood
 from mailer.newsletters import Newsletter
 from mailer.notices import Notice
 from mailer.subscriptions.asking import MAIL_AGAIN, Choice, ask
@@ -70,7 +76,11 @@ NOWHERE = "invalid"
 
 SLOW_TURN = "slow requests"
 SLOW_SECONDS = 10
-"""One mail comes of the slow requests in so many seconds, of all workers together."""
+ORDINARY_A_TURN = 20
+"""A turn comes once in so many seconds, for all workers together. Of it come so many mails of
+ordinary requests and, if no more of those wait, one of the others. Whoever wants to be ordinary has
+to seem so in many networks; by solving puzzles, ten a second and more with one core, they would get
+further."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +110,16 @@ class Sealed:
 
 @dataclass(frozen=True)
 class Left:
-    """A sealed wish at the door. `network`: its keyed hash; `puzzle`: of a solved one."""
+    """A sealed wish at the door. `network`: its keyed hash. `puzzle`: of a solved one; `posed`: of
+    one that is yet to be solved. `doubtful`: nothing speaks for it. `ordinary`: it came by a form
+    of ours, filled in as people do."""
 
     request: Sealed
     network: bytes
     puzzle: bytes | None
     doubtful: bool
+    ordinary: bool = False
+    posed: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -121,13 +135,14 @@ class Kept:
 
 @dataclass(frozen=True)
 class Request:
-    """A row; `proven`: by a puzzle."""
+    """A row; `proven`: by a puzzle. `ordinary`: nothing is unusual about it or its network."""
 
     id: UUID
     dek: bytes
     payload: bytes
     created_at: datetime
     proven: bool = False
+    ordinary: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,6 +154,20 @@ class Asking:
     wish: Wish
     address: Address
     lookup: bytes
+
+
+@dataclass(frozen=True)
+class Domains:
+    """What a worker knows of the domains it takes requests for.
+
+    `dead`: mail can't reach them, and none is tried. `thrown_away`: of throw-away addresses.
+    """
+
+    dead: Container[str] = ()
+    thrown_away: Container[str] = ()
+
+
+UNKNOWN = Domains()
 
 
 # at the door
@@ -201,12 +230,21 @@ async def leave(conn: Connection, forms: Sequence[Left]) -> list[Kept]:
         [form.network for form in forms],
         [form.puzzle for form in forms],
         [form.doubtful for form in forms],
+        [form.ordinary for form in forms],
+        [form.posed for form in forms],
         WINDOW_SECONDS,
+        SEVERAL,
         MOST,
         MOST_PROVEN,
         puzzles.LIFE,
         outbox.CHANNEL,
     )
+
+
+async def solve(conn: Connection, puzzle: bytes) -> None:
+    """Note the solution of a puzzle that was posed when a form came; which, a worker looks up."""
+    await conn.execute(SQL.solve, puzzle, puzzles.LIFE)
+    await outbox.wake(conn, "request")
 
 
 async def weight(conn: Connection, network: bytes) -> float:
@@ -215,6 +253,11 @@ async def weight(conn: Connection, network: bytes) -> float:
 
 
 # the worker
+
+
+async def promote(conn: Connection) -> None:
+    """Make those prompt whose puzzle has been solved since they came."""
+    await conn.execute(SQL.promote)
 
 
 async def waiting(conn: Connection, keys: Vault, limit: int) -> dict[UUID, str]:
@@ -242,43 +285,64 @@ async def admit(
     limit: int,
     *,
     among: Iterable[UUID] | None = None,
-    dead: Container[str] = (),
+    known: Domains = UNKNOWN,
 ) -> int:
     """Turn prompt requests into subscriptions and mails; how many were taken.
 
-    `among`: only these. `dead`: domains that mail can't reach; nothing is tried there.
+    `among`: only these. Those that came before a flood was seen, and are still here, wait as well.
     """
     ids = list(among) if among is not None else None
     taken = await db.fetch(conn, Request, SQL.take_requests, limit, ids)
     opened = opened_of(keys, taken)
-    slowed = await over_of_domains(conn, keys, opened)
-    gone = [row.id for row in taken if row.id not in slowed]
+    braked = unproven_of_floods(opened, await floods.on(conn))
+    slowed = await over_of_domains(conn, keys, [a for a in opened if a.request.id not in braked])
+    await conn.execute(SQL.brake, list(braked))
     await conn.execute(SQL.slow_down, list(slowed))
-    await conn.execute(SQL.drop_requests, gone)
-    await disposable.count(conn, [each.address for each in opened])
-    await admit_each(
-        conn, keys, [each for each in opened if each.request.id not in slowed], confirm_hours, dead
-    )
+    await conn.execute(SQL.drop_requests, [r.id for r in taken if r.id not in braked | slowed])
+    prompt = [each for each in opened if each.request.id not in braked | slowed]
+    await admit_each(conn, keys, prompt, confirm_hours, known)
     return len(taken)
 
 
 async def admit_slow(
-    conn: Connection, keys: Vault, confirm_hours: int, ids: Iterable[UUID], dead: Container[str]
+    conn: Connection,
+    keys: Vault,
+    confirm_hours: int,
+    ids: Iterable[UUID],
+    known: Domains = UNKNOWN,
 ) -> bool:
-    """Take slow requests until a mail comes of one; False: one did, or it is not our turn.
+    """Take slow requests, in their order, until as many mails come of them as may in a turn; False:
+    some did, or it is not our turn.
 
     Those that no mail comes of, because somebody was asked before, cost nobody a turn.
     """
     if not await conn.fetchval(SQL.take_turn, SLOW_TURN, timedelta(seconds=SLOW_SECONDS)):
         return False
-    taken = 0
+    taken = mails = 0
     for id_ in ids:
-        asking = opened_of(keys, await db.fetch(conn, Request, SQL.take_slow, id_))
+        row = await db.first(conn, Request, SQL.take_slow, id_)
+        if row is None:
+            continue
         taken += 1
-        if await admit_each(conn, keys, asking, confirm_hours, dead):
-            return False
-    await conn.execute(SQL.give_turn_back, SLOW_TURN)
-    return taken > 0
+        mails += await admit_slow_one(conn, keys, confirm_hours, row, known)
+        if mails >= (ORDINARY_A_TURN if row.ordinary else 1):
+            break
+    if mails == 0:
+        await conn.execute(SQL.give_turn_back, SLOW_TURN)
+    return taken > 0 and mails == 0
+
+
+async def admit_slow_one(
+    conn: Connection, keys: Vault, confirm_hours: int, row: Request, known: Domains
+) -> int:
+    """How many mails come of it; none of an ordinary one that is too many for its domain, which
+    waits on among the others."""
+    opened = opened_of(keys, [row])
+    if row.ordinary and await over_of_domains(conn, keys, opened):
+        await conn.execute(SQL.slow_down, [row.id])
+        return 0
+    await conn.execute(SQL.drop_requests, [row.id])
+    return await admit_each(conn, keys, opened, confirm_hours, known)
 
 
 def opened_of(keys: Vault, taken: Sequence[Request]) -> list[Asking]:
@@ -297,6 +361,15 @@ def open_request(keys: Vault, row: Request) -> Asking | None:
         log.warning("request %s is for an address that is no longer accepted", row.id)
         return None
     return Asking(row, subject, wish, reached, keys.lookup(reached.normal))
+
+
+def unproven_of_floods(opened: Sequence[Asking], on: Sequence[Flood]) -> frozenset[UUID]:
+    flooded = {flood.newsletter for flood in on}
+    return frozenset(
+        asking.request.id
+        for asking in opened
+        if not asking.request.proven and (None in flooded or flooded & {*asking.wish.newsletters})
+    )
 
 
 async def over_of_domains(
@@ -330,20 +403,21 @@ async def admit_each(
     keys: Vault,
     askings: Sequence[Asking],
     confirm_hours: int,
-    dead: Container[str],
+    known: Domains,
 ) -> int:
     """How many mails come of it.
 
     Whoever was asked lately is passed over at once, as `ask` would: in a flood that is nearly all.
     """
+    await disposable.count(conn, sum(a.address.domain in known.thrown_away for a in askings))
     mails, done = 0, await asked_lately(conn, askings)
     # In the order of the index, so that two workers never wait for each other in a ring.
     for asking in sorted(askings, key=lambda a: a.lookup):
         about = {(asking.lookup, slug) for slug in asking.wish.newsletters}
-        if asking.address.domain not in dead and not about <= done:
+        if asking.address.domain not in known.dead and not about <= done:
             done |= about
             mails += await admit_one(conn, keys, asking, confirm_hours)
-    unreached = sum(asking.address.domain in dead for asking in askings)
+    unreached = sum(asking.address.domain in known.dead for asking in askings)
     if unreached:
         log.info("%d requests were for domains that take no mail", unreached)
     return mails

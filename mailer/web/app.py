@@ -58,6 +58,7 @@ ROUTES = [
     web.get("/subscribe", public.offer),
     web.post("/subscribe", public.subscribe),
     web.options("/subscribe", public.preflight),
+    web.post("/subscribe/solution", public.solution),
     web.get("/check-inbox", public.check_inbox),
     web.get("/notice/{id:[0-9a-f]{32}}", public.notice),
     web.get("/notices/{slug}", public.notice_versions),
@@ -113,9 +114,8 @@ STAFF_ID = "{id:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}}"
 EDITORS: tuple[Role, ...] = ("owner", "editor")
 FEED = r"{id:[1-9]\d{0,8}}"
 OFFICERS: tuple[Role, ...] = ("owner", "privacy")
-LASTING = ("erase", "export", "pack")
-"""What can't be taken back: files that are handed over, and what is destroyed."""
-
+PERSON = f"/staff/people/{STAFF_ID}"
+REQUEST = r"/staff/requests/{id:[1-9]\d{0,8}}"
 ISSUE = r"{slug}/{number:[1-9]\d{0,8}}"
 
 STAFF = [
@@ -194,17 +194,33 @@ STAFF = [
     # people and consent
     desk.get("/staff/people", officer.find_page, *OFFICERS),
     desk.post("/staff/people", officer.find, *OFFICERS),
-    desk.get(f"/staff/people/{STAFF_ID}", officer.look_page, *OFFICERS),
-    desk.post(f"/staff/people/{STAFF_ID}", officer.look, *OFFICERS),
-    *(
-        line
-        for deed in officer.DEEDS
-        for where, again in [(f"/staff/people/{STAFF_ID}/{deed}", deed in LASTING)]
-        for line in (
-            desk.get(where, officer.asking(deed), *OFFICERS, fresh=again),
-            desk.post(where, officer.doing(deed), *OFFICERS, fresh=again),
-        )
-    ),
+    desk.get(PERSON, officer.look_page, *OFFICERS),
+    desk.post(PERSON, officer.look, *OFFICERS),
+    desk.get(f"{PERSON}/correct", officer.asking("correct"), *OFFICERS),
+    desk.post(f"{PERSON}/correct", officer.doing("correct"), *OFFICERS),
+    desk.get(f"{PERSON}/restrict", officer.asking("restrict"), *OFFICERS),
+    desk.post(f"{PERSON}/restrict", officer.doing("restrict"), *OFFICERS),
+    desk.get(f"{PERSON}/lift", officer.asking("lift"), *OFFICERS),
+    desk.post(f"{PERSON}/lift", officer.doing("lift"), *OFFICERS),
+    desk.get(f"{PERSON}/suppress", officer.asking("suppress"), *OFFICERS),
+    desk.post(f"{PERSON}/suppress", officer.doing("suppress"), *OFFICERS),
+    desk.get(f"{PERSON}/release", officer.asking("release"), *OFFICERS),
+    desk.post(f"{PERSON}/release", officer.doing("release"), *OFFICERS),
+    desk.get(f"{PERSON}/erase", officer.asking("erase"), *OFFICERS, fresh=True),
+    desk.post(f"{PERSON}/erase", officer.doing("erase"), *OFFICERS, fresh=True),
+    desk.get(f"{PERSON}/export", officer.asking("export"), *OFFICERS, fresh=True),
+    desk.post(f"{PERSON}/export", officer.doing("export"), *OFFICERS, fresh=True),
+    desk.get(f"{PERSON}/pack", officer.asking("pack"), *OFFICERS, fresh=True),
+    desk.post(f"{PERSON}/pack", officer.doing("pack"), *OFFICERS, fresh=True),
+    desk.get(f"{PERSON}/request", officer.of_person_page, *OFFICERS),
+    desk.post(f"{PERSON}/request", officer.of_person, *OFFICERS),
+    desk.get("/staff/requests", officer.listing, *OFFICERS),
+    desk.get("/staff/requests/new", officer.new_page, *OFFICERS),
+    desk.post("/staff/requests/new", officer.new, *OFFICERS),
+    desk.get(REQUEST, officer.show, *OFFICERS),
+    desk.post(f"{REQUEST}/open", officer.open_, *OFFICERS),
+    desk.post(f"{REQUEST}/extend", officer.extend, *OFFICERS),
+    desk.post(f"{REQUEST}/close", officer.close, *OFFICERS),
     desk.get("/staff/consent", officer.consent_page, *OFFICERS, fresh=True),
     desk.post("/staff/consent", officer.extract, *OFFICERS, fresh=True),
     # who did what

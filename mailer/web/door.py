@@ -2,6 +2,7 @@
 work whoever the address is."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -17,10 +18,18 @@ from mailer.web.intake import INTAKE
 from mailer.web.known import KNOWN
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """Why it was not kept, if not; `puzzle`: one that, solved now, spares it the slow queue."""
+
+    refused: Refusal | None = None
+    puzzle: str | None = None
+
+
 async def leave(
     request: web.Request, given: Filled, found: IP | None, evidence: Mapping[str, Any]
-) -> Refusal | None:
-    """Keep a wish for a worker; why not, if not. `found`: whose network it is counted by."""
+) -> Outcome:
+    """Keep a wish for a worker. `found`: whose network it is counted by."""
     app = request.app
     keys, known = app[page.VAULT], app[KNOWN]
     try:
@@ -29,9 +38,17 @@ async def leave(
         asked_for = await known.check(wish)
         sealed = requests.seal(keys, wish)
     except (Invalid, Unknown) as error:
-        return error
-    doubtful = guard.doubtful(keys, given) or any(known.is_flooded(n.id) for n in asked_for)
+        return Outcome(error)
+    manner, flooded = guard.manner(keys, given), any(known.is_flooded(n.id) for n in asked_for)
     solved = puzzles.solved(keys, given.puzzle)
-    left = Left(sealed, guard.key(keys, found), solved, doubtful)
+    posed = puzzles.pose(keys, puzzles.NUMBERS_IN_FLOODS) if flooded and not solved else None
+    left = Left(
+        sealed,
+        guard.key(keys, found),
+        solved,
+        doubtful=flooded or manner == "doubtful",
+        ordinary=manner == "ordinary",
+        posed=puzzles.named(posed) if posed else None,
+    )
     kept = await app[INTAKE].leave(left, asked_for)
-    return None if kept.kept else guard.too_many(kept)
+    return Outcome(puzzle=posed) if kept.kept else Outcome(guard.too_many(kept))

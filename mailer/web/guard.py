@@ -6,7 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -115,17 +115,20 @@ def age(keys: Vault, text: str) -> float | None:
     return time.time() - int(second, 16)
 
 
-def doubtful(keys: Vault, given: Filled) -> bool:
-    """Whether a program seems to have filled it in. Such a form is kept, and has to wait.
+Manner: TypeAlias = Literal["ordinary", "unknown", "doubtful"]
 
-    Forms in other sites' own HTML bear no stamp: that alone is no reason.
+
+def manner(keys: Vault, given: Filled) -> Manner:
+    """How it seems to have been filled in: in a form of ours as people do; by a program, which is
+    doubtful, so that it has to wait; or in another site's own HTML, which bears no stamp.
     """
     if given.remark:
-        return True
+        return "doubtful"
     if not given.stamp:
-        return given.form in STAMPED
+        return "doubtful" if given.form in STAMPED else "unknown"
     seconds = age(keys, given.stamp)
-    return seconds is None or not FASTEST_SECONDS <= seconds <= LATEST_SECONDS
+    people = seconds is not None and FASTEST_SECONDS <= seconds <= LATEST_SECONDS
+    return "ordinary" if people else "doubtful"
 
 
 # how often

@@ -25,6 +25,7 @@ async def render_own(request: web.Request, fault: Refusal | None, sent: Fields) 
     async with request.app[page.POOL].acquire() as conn:
         own = await subscriptions.manage(conn, request.app[page.VAULT], token(request))
         everything = await newsletters.all_(conn)
+        pausable = await subscriptions.pausable(conn)
     if own is None:
         return unknown(request)
     spoken = page.language(request, own.subscriber.language)
@@ -40,6 +41,7 @@ async def render_own(request: web.Request, fault: Refusal | None, sent: Fields) 
         others=others(own, everything),
         fault=render.refusal(fault, spoken) if fault else None,
         faulty=(fault.field, forms.one(sent, "newsletter")) if fault else None,
+        pausable=pausable,
         given=forms.one(sent, "until"),
         done=request.query.get("done", ""),
     )

@@ -24,6 +24,10 @@ READ_BYTES = 16_384
 """Who reads must have taken as much in that time."""
 
 
+HEADERS = {**page.HEADERS, "Server": "mailer"}
+"""Without a name of ours aiohttp would say which versions of it and of Python answer."""
+
+
 class Patient(web.RequestHandler):
     """One connection."""
 
@@ -85,7 +89,12 @@ class Patient(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """What can't be read as HTTP comes to no handler of ours: as strict, and quoted nowhere."""
-        answer = web.Response(status=status, text=f"{status}\n", headers=page.HEADERS)
+        """What can't be read as HTTP comes to no handler of ours: as strict, and quoted nowhere.
+
+        Nor does an expectation that nobody knows: aiohttp quotes it, and fails if it can't.
+        """
+        if isinstance(exc, UnicodeEncodeError) and "Expect" in request.headers:
+            status = 417  # RFC 9110, 10.1.1
+        answer = web.Response(status=status, text=f"{status}\n", headers=HEADERS)
         answer.force_close()
         return answer

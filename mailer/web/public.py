@@ -1,5 +1,6 @@
 """For visitors: the form, what it sends, the words they agree to."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -147,11 +148,15 @@ async def subscribe(request: web.Request) -> web.Response:
     faults: Faults = forms.faults(given)
     if not faults:
         found = guard.visitor(request)
-        refused = await door.leave(request, given, found, evidence(request, found))
+        outcome = await door.leave(request, given, found, evidence(request, found))
+        refused = outcome.refused
         if isinstance(refused, TooMany):
             return page.refused(request, refused, headers=page.FRAMED, speak=given.language)
-        faults = {refused.field or "form": refused} if refused else {}
-    return await again(request, given, faults) if faults else thanks(request, given)
+        if refused is None:
+            meant = lookalikes.meant(given.email)
+            return thanks(request, given.language, meant, outcome.puzzle)
+        faults = {refused.field or "form": refused}
+    return await again(request, given, faults)
 
 
 def evidence(request: web.Request, found: guard.IP | None) -> dict[str, str]:
@@ -161,15 +166,34 @@ def evidence(request: web.Request, found: guard.IP | None) -> dict[str, str]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def thanks(request: web.Request, given: Filled) -> web.Response:
+async def solution(request: web.Request) -> web.Response:
+    """POST /subscribe/solution: of the puzzle that a form was answered with while a flood is on.
+
+    The same answer whatever it solves, and whether that still waits.
+    """
+    given = forms.filled(await forms.read(request))
+    solved = puzzles.solved(request.app[page.VAULT], given.puzzle)
+    if solved is not None:
+        async with request.app[page.POOL].acquire() as conn, conn.transaction():
+            await requests.solve(conn, solved)
+    return thanks(request, given.language, was_meant(request))
+
+
+def thanks(
+    request: web.Request, speak: str, meant: str | None, puzzle: str | None = None
+) -> web.Response:
     """`meant`: the domain that was probably meant, if it looks mistyped; who typed it decides."""
-    meant = lookalikes.meant(given.email)
     if page.wants_json(request):
         asked = {"did_you_mean": meant} if meant else {}
-        return web.json_response({"status": "check_inbox", **asked}, status=202)
+        posed = {"puzzle": json.loads(puzzle)} if puzzle else {}
+        return web.json_response({"status": "check_inbox", **asked, **posed}, status=202)
     if "inline" in request.query:  # a script, which could not read what it is redirected to
-        return inbox_page(request, given.language, meant)
-    query = {"lang": page.language(request, given.language), **({"meant": meant} if meant else {})}
+        return inbox_page(request, speak, meant, puzzle)
+    query = {
+        "lang": page.language(request, speak),
+        **({"meant": meant} if meant else {}),
+        **({"puzzle": puzzles.packed(puzzle)} if puzzle else {}),
+    }
     answer = page.see_other(request, "/check-inbox", **query)
     answer.headers.update(page.FRAMED)
     return answer
@@ -202,21 +226,33 @@ async def preflight(request: web.Request) -> web.Response:
 
 async def share(request: web.Request, response: web.StreamResponse) -> None:
     """Let scripts of other sites read what POST /subscribe answers, errors too."""
-    if request.path == "/subscribe":
+    if request.path in ("/subscribe", "/subscribe/solution"):
         response.headers.update({**CORS, "Vary": "Accept, Accept-Language"})
 
 
 async def check_inbox(request: web.Request) -> web.Response:
     """GET /check-inbox"""
+    puzzle = puzzles.unpacked(request.app[page.VAULT], request.query.get("puzzle", ""))
+    return inbox_page(request, None, was_meant(request), puzzle)
+
+
+def was_meant(request: web.Request) -> str | None:
+    """The domain that a page of ours said was probably meant."""
     asked = request.query.get("meant")
-    return inbox_page(request, None, asked if asked in lookalikes.KNOWN else None)
+    return asked if asked in lookalikes.KNOWN else None
 
 
-def inbox_page(request: web.Request, speak: str | None, meant: str | None) -> web.Response:
-    hours = request.app[page.SETTINGS].confirm_hours
-    template = "public/check_inbox.html"
+def inbox_page(
+    request: web.Request, speak: str | None, meant: str | None, puzzle: str | None
+) -> web.Response:
     return page.answer(
-        request, template, speak=speak, headers=page.FRAMED, hours=hours, meant=meant
+        request,
+        "public/check_inbox.html",
+        speak=speak,
+        headers=page.SCRIPTED if puzzle else page.FRAMED,
+        hours=request.app[page.SETTINGS].confirm_hours,
+        meant=meant,
+        puzzle=puzzle,
     )
 
 

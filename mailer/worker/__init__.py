@@ -2,7 +2,7 @@
 
     forms         admit            requests → subscriptions and confirmation mails, of domains that
                                    mail can reach
-                  admit_slow       likewise those that nothing speaks for, a mail at a time
+                  admit_slow       likewise those that nothing speaks for, a few at a time
                   look_for_floods  sees them begin and end
                   bring_over       imported people → subscriptions and confirmation mails, as fast
                                    as those go
@@ -112,11 +112,11 @@ class Worker:
     def woken(self) -> Iterator[tuple[Step, float, str]]:
         """Those that a bell wakes; or a while, if it was not heard."""
         yield self.forms.admit, LOOK_SECONDS, "request"
-        yield self.forms.bring_over, 2.0, "imports"
+        yield self.forms.bring_over, 1.0, "imports"
         yield self.digests.renew, 15.0, "renewals"
 
     def by_the_clock(self) -> Iterator[Timed]:
-        yield self.forms.admit_slow, LOOK_SECONDS
+        yield self.forms.admit_slow, 2.0
         yield self.forms.look_for_floods, 3.0
         for _ in range(AT_ONCE):
             yield self.feeds.poll, 15.0

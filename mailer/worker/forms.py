@@ -4,13 +4,15 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from mailer import floods, imports, subscriptions
+from mailer import disposable, floods, imports, outbox, subscriptions
 from mailer.reach import Reach
+from mailer.subscriptions import Domains
 from mailer.worker.loops import Part
 
 log = logging.getLogger(__name__)
 
 ADMIT_AT_ONCE = 100
+BRING_AT_ONCE = 500
 
 
 @dataclass
@@ -21,8 +23,9 @@ class Forms(Part):
 
     async def admit(self) -> bool:
         async with self.pool.acquire() as conn:
+            await subscriptions.promote(conn)
             waiting = await subscriptions.waiting(conn, self.keys, ADMIT_AT_ONCE)
-        dead = await self.dead(waiting.values())
+        known = await self.known(waiting.values())
         async with self.pool.acquire() as conn, conn.transaction():
             await subscriptions.admit(
                 conn,
@@ -30,22 +33,25 @@ class Forms(Part):
                 self.settings.confirm_hours,
                 ADMIT_AT_ONCE,
                 among=waiting,
-                dead=dead,
+                known=known,
             )
         return len(waiting) == ADMIT_AT_ONCE
 
     async def admit_slow(self) -> bool:
         async with self.pool.acquire() as conn:
             waiting = await subscriptions.waiting_longest(conn, self.keys, ADMIT_AT_ONCE)
-        dead = await self.dead(waiting.values())
+        known = await self.known(waiting.values())
         async with self.pool.acquire() as conn, conn.transaction():
             return bool(waiting) and await subscriptions.admit_slow(
-                conn, self.keys, self.settings.confirm_hours, waiting, dead
+                conn, self.keys, self.settings.confirm_hours, waiting, known
             )
 
-    async def dead(self, domains: Collection[str]) -> frozenset[str]:
-        """Those that mail can't reach; in `mailer dev`, whose mails go nowhere, none."""
-        return frozenset() if self.settings.dev else await self.domains.dead(domains)
+    async def known(self, domains: Collection[str]) -> Domains:
+        """In `mailer dev`, whose mails go nowhere, none is out of reach."""
+        return Domains(
+            frozenset() if self.settings.dev else await self.domains.dead(domains),
+            disposable.among(domains, self.settings.throwaway_domains),
+        )
 
     async def look_for_floods(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():
@@ -57,6 +63,10 @@ class Forms(Part):
         return False
 
     async def bring_over(self) -> bool:
-        async with self.pool.acquire() as conn, conn.transaction():
-            taken = await imports.take(conn, self.keys, self.settings.confirm_hours, ADMIT_AT_ONCE)
-        return taken == ADMIT_AT_ONCE
+        async with self.pool.acquire() as conn:
+            await outbox.by_key(conn)
+            async with conn.transaction():
+                taken = await imports.take(
+                    conn, self.keys, self.settings.confirm_hours, BRING_AT_ONCE
+                )
+        return taken == BRING_AT_ONCE

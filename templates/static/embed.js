@@ -85,7 +85,10 @@
       shown.append(...main.childNodes);
       this.shadowRoot.replaceChildren(shown);
       const form = this.shadowRoot.querySelector("form");
-      if (form) {
+      if (form && "atOnce" in form.dataset) {
+        newsletterPuzzle.prove(form, () => this.ask("POST", `${form.action}&inline=1`,
+          new URLSearchParams(new FormData(form)), () => form.remove()));
+      } else if (form) {
         newsletterPuzzle.watch(form);
         form.addEventListener("submit", (event) => this.send(event, form));
       }

@@ -1,6 +1,7 @@
 /* While a flood is on, a form carries a puzzle (ALTCHA): a number is to be found by trying. It is
    looked for when somebody begins to fill the form in, and is mostly there before they are done.
-   Where it can't be (no crypto.subtle, as on plain http), the form is sent without. */
+   Where it can't be (no crypto.subtle, as on plain http), the form is sent without. A form that was
+   shown before the flood is answered with a puzzle, which is solved at once. */
 
 globalThis.newsletterPuzzle ||= (() => {
   "use strict";
@@ -43,6 +44,10 @@ globalThis.newsletterPuzzle ||= (() => {
   for (const form of document.querySelectorAll("form")) {
     const input = form.querySelector("[data-puzzle]");
     if (!input) continue;
+    if ("atOnce" in form.dataset) {
+      prove(form, () => form.submit());
+      continue;
+    }
     watch(form);
     form.addEventListener("submit", (event) => {
       if (input.value || form.dataset.sent) return;
@@ -58,8 +63,15 @@ globalThis.newsletterPuzzle ||= (() => {
   function wait(form) {
     const said = form.querySelector("[data-wait]");
     if (said) said.textContent = said.dataset.wait;
-    form.querySelector("button").setAttribute("aria-disabled", "true");
+    form.querySelector("button")?.setAttribute("aria-disabled", "true");
   }
 
-  return { solve, watch, wait };
+  async function prove(form, then) {
+    wait(form);
+    await solve(form);
+    if (form.querySelector("[data-puzzle]").value) then();
+    else form.remove();
+  }
+
+  return { solve, watch, wait, prove };
 })();

@@ -78,8 +78,9 @@ async def ask(call: Call) -> Answer:
         "through": call.actor,
     }
     known = {name: value for name, value in evidence.items() if value is not None}
-    if refused := await door.leave(call.request, filled, network, known):
-        raise refused
+    outcome = await door.leave(call.request, filled, network, known)
+    if outcome.refused:
+        raise outcome.refused
     return Answer({"status": "check_inbox"}, 202)
 
 

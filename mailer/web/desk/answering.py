@@ -18,6 +18,8 @@ from mailer.web.forms import Fields
 MAY: web.AppKey[Callable[..., bool]] = web.AppKey("staff_may")
 
 TEXT_CHARACTERS = 500
+SHORT_CHARACTERS = 8
+"""A reason shorter than that tells nobody anything a year later, as a rule."""
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; "
@@ -99,6 +101,21 @@ def text(sent: Fields, name: str, *, most: int = TEXT_CHARACTERS, required: bool
     if not given and required:
         raise Invalid("Fill this in.", field=name)
     check(given, given, name, most)
+    return given
+
+
+def reason(sent: Fields) -> str:
+    """Why, for the record. A very short one is asked back once: sent again as it is, it stands.
+
+    Raises Invalid.
+    """
+    given = text(sent, "reason")
+    if len(given) < SHORT_CHARACTERS and forms.one(sent, "insist") != given:
+        raise Invalid(
+            "Will it say enough to somebody who reads it in a year? Add a word or two, or send it "
+            "once more as it is.",
+            field="reason",
+        )
     return given
 
 

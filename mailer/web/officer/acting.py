@@ -6,8 +6,9 @@ export, pack                                          a file to hand over
 
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from aiohttp import web
 
@@ -19,18 +20,20 @@ from mailer import (
     people,
     receipts,
     rectification,
+    subject_requests,
     suppressions,
     withdrawals,
 )
 from mailer.config import Settings
 from mailer.db import Connection
 from mailer.errors import Conflict, Refusal, Unavailable
+from mailer.subject_requests import Request
 from mailer.subscriptions import Own
 from mailer.vault import Vault
 from mailer.web import desk, forms, page
 from mailer.web.desk import Handler, Who
 from mailer.web.forms import Fields
-from mailer.web.officer.finding import person
+from mailer.web.officer.finding import on_behalf, person
 
 log = logging.getLogger(__name__)
 
@@ -155,18 +158,29 @@ RECORDED_AS = {
 
 
 def asking(name: str) -> Handler:
-    """GET /staff/people/ID/NAME: what will happen; nothing of the person is shown."""
+    """GET /staff/people/ID/NAME?request=: what will happen; nothing of the person is shown."""
 
     async def ask(request: web.Request, who: Who) -> web.Response:
         async with request.app[page.POOL].acquire() as conn:
             await people.known(conn, request.app[page.VAULT], person(request))
-        return asked(request, who, name, None)
+            waiting = await open_requests(conn, person(request))
+        return asked(request, who, name, waiting, None, {})
 
     return ask
 
 
+async def open_requests(conn: Connection, id_: UUID) -> list[Request]:
+    """Of this person: what is done here may answer one."""
+    return [each for each in await subject_requests.of(conn, id_) if each.closed_at is None]
+
+
 def asked(
-    request: web.Request, who: Who, name: str, fault: Refusal | None, reason: str = ""
+    request: web.Request,
+    who: Who,
+    name: str,
+    waiting: Sequence[Request],
+    fault: Refusal | None,
+    sent: Fields,
 ) -> web.Response:
     return desk.answer(
         request,
@@ -176,7 +190,9 @@ def asked(
         faults=desk.refused(request, who, fault) if fault else {},
         deed=name,
         id=person(request),
-        reason=reason,
+        requests=waiting,
+        request_number=on_behalf(request),
+        given={field: forms.one(sent, field) for field in sent},
     )
 
 
@@ -186,33 +202,67 @@ def doing(name: str) -> Handler:
     async def do(request: web.Request, who: Who) -> web.Response:
         sent = await forms.read(request)
         try:
-            file = await done(request, who, name, sent)
+            done = await did(request, who, name, sent)
         except Refusal as fault:
-            return asked(request, who, name, fault, forms.one(sent, "reason"))
+            async with request.app[page.POOL].acquire() as conn:
+                waiting = await open_requests(conn, person(request))
+            return asked(request, who, name, waiting, fault, sent)
         if name == "erase":
             await note(request)
-            return desk.see_other(request, "/staff/people", done=name)
-        if file is None:
-            return desk.see_other(request, f"/staff/people/{person(request)}", done=name)
-        attached = {"Content-Disposition": f'attachment; filename="{file.name}"'}
-        return web.Response(body=file.body, content_type=file.type, headers=attached)
+        if done.file is not None:
+            attached = {"Content-Disposition": f'attachment; filename="{done.file.name}"'}
+            return web.Response(body=done.file.body, content_type=done.file.type, headers=attached)
+        return on_from(request, name, done)
 
     return do
 
 
-async def done(request: web.Request, who: Who, name: str, sent: Fields) -> File | None:
+def on_from(request: web.Request, name: str, done: "Done") -> web.Response:
+    """To the request that was answered, whose page has the letter to send; else to the person."""
+    if done.closed is not None:
+        query = {"done": "erase" if name == "erase" else "closed", "letter": done.language}
+        return page.see_other(request, f"/staff/requests/{done.closed}", **query)
+    if name == "erase":
+        return desk.see_other(request, "/staff/people", done=name)
+    return desk.see_other(request, f"/staff/people/{person(request)}", done=name)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done: a file to hand over, the request that it answered; the person's language."""
+
+    file: File | None
+    closed: int | None
+    language: str
+
+
+async def did(request: web.Request, who: Who, name: str, sent: Fields) -> Done:
     """Do it and record it, both or neither. Raises a Refusal."""
     keys, settings = request.app[page.VAULT], request.app[page.SETTINGS]
-    reason = desk.text(sent, "reason")
+    reason = desk.reason(sent)
     async with (
         request.app[page.POOL].acquire() as conn,
         conn.transaction(isolation="repeatable_read" if name == "pack" else "read_committed"),
     ):
         own = await people.known(conn, keys, person(request))
+        closes = answered(await open_requests(conn, own.subscriber.id), sent)
         file = await DEEDS[name](Errand(conn, keys, settings, own, who, sent, reason))
+        if closes is not None:
+            await people.answer(conn, keys, closes, "done", "", actor=who.actor)
         on = str(own.subscriber.id)
         await acts.record(conn, keys, who.actor, RECORDED_AS[name], on, reason=reason)
-    return file
+    return Done(file, closes, own.subscriber.language)
+
+
+def answered(waiting: Sequence[Request], sent: Fields) -> int | None:
+    """Which request this answers. Raises Conflict if it is none that waits."""
+    given = forms.one(sent, "closes")
+    if not given:
+        return None
+    for each in waiting:
+        if str(each.id) == given:
+            return each.id
+    raise Conflict("This request is not open any more.", field="closes")
 
 
 async def note(request: web.Request) -> None:

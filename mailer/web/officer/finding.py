@@ -9,11 +9,12 @@ from uuid import UUID
 
 from aiohttp import web
 
-from mailer import acts, bounces, newsletters, people, receipts, suppressions
+from mailer import acts, bounces, newsletters, people, receipts, subject_requests, suppressions
 from mailer.bounces import Line
 from mailer.db import Connection
 from mailer.errors import Refusal, Unknown
 from mailer.receipts import Record
+from mailer.subject_requests import Request
 from mailer.subscriptions import Own
 from mailer.web import desk, forms, page
 from mailer.web.desk import Who
@@ -27,12 +28,19 @@ class Seen:
     """What the page shows; `bounces`: the latest, each with what was said, addresses masked."""
 
     record: Record
+    requests: Sequence[Request]
     suppressed: suppressions.Reason | None
     bounces: Sequence[tuple[Line, object]]
 
 
 def person(request: web.Request) -> UUID:
     return UUID(request.match_info["id"])
+
+
+def on_behalf(request: web.Request) -> int | None:
+    """The request about data (its number) that led here, if one did."""
+    text = request.query.get("request", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 # by address
@@ -64,7 +72,7 @@ async def find(request: web.Request, who: Who) -> web.Response:
     email, reason = forms.one(sent, "email").strip(), forms.one(sent, "reason").strip()
     try:
         desk.text(sent, "email")
-        desk.text(sent, "reason")
+        desk.reason(sent)
         async with pool.acquire() as conn, conn.transaction():
             own = await people.view(conn, keys, email, what=WHAT, reason=reason, actor=who.actor)
             seen = await gather(request, who, conn, own)
@@ -87,7 +95,9 @@ async def look_page(request: web.Request, who: Who) -> web.Response:
     return opening(request, who, None)
 
 
-def opening(request: web.Request, who: Who, fault: Refusal | None) -> web.Response:
+def opening(
+    request: web.Request, who: Who, fault: Refusal | None, reason: str = ""
+) -> web.Response:
     return desk.answer(
         request,
         who,
@@ -95,6 +105,8 @@ def opening(request: web.Request, who: Who, fault: Refusal | None) -> web.Respon
         status=page.STATUS[type(fault)] if fault else 200,
         faults=desk.refused(request, who, fault) if fault else {},
         id=person(request),
+        request_number=on_behalf(request),
+        reason=reason,
     )
 
 
@@ -103,13 +115,13 @@ async def look(request: web.Request, who: Who) -> web.Response:
     sent = await forms.read(request)
     keys = request.app[page.VAULT]
     try:
-        reason = desk.text(sent, "reason")
+        reason = desk.reason(sent)
         async with request.app[page.POOL].acquire() as conn, conn.transaction():
             own = await people.known(conn, keys, person(request))
             await people.looked(conn, keys, own, what=WHAT, reason=reason, actor=who.actor)
             seen = await gather(request, who, conn, own)
     except Refusal as fault:
-        return opening(request, who, fault)
+        return opening(request, who, fault, forms.one(sent, "reason"))
     return shown(request, who, seen)
 
 
@@ -120,6 +132,7 @@ async def gather(request: web.Request, who: Who, conn: Connection, own: Own) -> 
     base = request.app[page.SETTINGS].base_url
     return Seen(
         await receipts.gather(conn, own, titles, base),
+        await subject_requests.of(conn, own.subscriber.id),
         await suppressions.reason(conn, keys, own.address),
         [
             (line, bounces.described(*await bounces.get(conn, keys, line.id)))
@@ -138,6 +151,7 @@ def shown(request: web.Request, who: Who, seen: Seen) -> web.Response:
         id=own.subscriber.id,
         record=[receipts.told(seen.record, event) for event in own.record],
         titles=seen.record.titles,
+        requests=seen.requests,
         suppressed=seen.suppressed,
         bounces=seen.bounces,
     )

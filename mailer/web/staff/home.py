@@ -6,10 +6,11 @@ from datetime import datetime
 
 from aiohttp import web
 
-from mailer import backups, census, domain, log, newsletters, outbox, troubles
+from mailer import backups, census, domain, log, newsletters, outbox, subject_requests, troubles
 from mailer.db import Connection
 from mailer.domain import Finding
 from mailer.newsletters import Newsletter
+from mailer.subject_requests import Pressing
 from mailer.troubles import Trouble
 from mailer.web import desk, page
 from mailer.web.desk import Who
@@ -18,6 +19,7 @@ from mailer.web.staff import chart
 DIGESTS = 8
 DAYS = (30, 90, 365)
 LAG_SECONDS = 60.0
+ANSWERING = ("owner", "privacy")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ async def show(request: web.Request, who: Who) -> web.Response:
         groups = await census.groups(conn)
         outcomes = await census.outcomes(conn, DIGESTS)
         standing, needing = await standing_of(conn, who), await needing_somebody(conn, who)
+        pressing = await pressing_requests(conn, who)
     return desk.answer(
         request,
         who,
@@ -65,6 +68,7 @@ async def show(request: web.Request, who: Who) -> web.Response:
         outcomes=outcomes,
         standing=standing,
         troubles=needing,
+        pressing=pressing,
     )
 
 
@@ -92,3 +96,8 @@ async def standing_of(conn: Connection, who: Who) -> Standing:
 async def needing_somebody(conn: Connection, who: Who) -> list[Trouble]:
     """Whoever only looks at numbers is not asked to mend anything."""
     return await troubles.present(conn) if who.role in troubles.TOLD else []
+
+
+async def pressing_requests(conn: Connection, who: Who) -> Pressing | None:
+    """Of people about their data: for those who answer them."""
+    return await subject_requests.pressing(conn) if who.role in ANSWERING else None
