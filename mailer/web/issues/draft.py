@@ -117,7 +117,6 @@ async def going(
     return {
         "progress": await digests.status(conn, digest),
         "fared": await health.fared(conn, newsletter.slug, digest.number),
-        "editions": await digests.editions(conn, digest.id),
     }
 
 
