@@ -104,7 +104,8 @@ async def main() -> None:
             for name in ("serve", "work")
         )
         await asyncio.to_thread(place.reachable, web, serve)
-        soak = Soak(here, crowd, serve, work, logs)
+        exported = here.settings.data_dir / "export.jsonl"
+        soak = Soak(here, crowd, serve, work, logs, exported)
         result = await soak.through(given.minutes * 60)
     place.report({"bench": "soak", **vars(given), **result})
     raise SystemExit(1 if result["wrong"] else 0)
@@ -135,6 +136,7 @@ class Soak:
     serve: "Popen[bytes]"
     work: "Popen[bytes]"
     logs: Path
+    exported: Path
 
     async def through(self, seconds: float) -> dict[str, object]:
         """Warm up, look for so long, let everything come to rest."""
@@ -178,7 +180,7 @@ class Soak:
 
     async def export(self) -> None:
         started = await asyncio.create_subprocess_exec(
-            *place.mailer("consent", "export", "--format", "jsonl", "--out", "/dev/null"),
+            *place.mailer("consent", "export", "--format", "jsonl", "--out", str(self.exported)),
             cwd=place.ROOT, stderr=asyncio.subprocess.DEVNULL,
             env={**place.bare_environ(), **self.here.environ},
         )  # fmt: skip
