@@ -6,6 +6,7 @@
                   look_for_floods  sees them begin and end
                   bring_over       imported people → subscriptions and confirmation mails, as fast
                                    as those go
+    lists         read             files of people that staff uploaded
     feeds         poll, picture    feeds that are due; pictures of articles
     digests       schedule         makes digests that are due, begins those whose time has come
                   renew            asks readers to agree to newer words; who did not answer leaves
@@ -15,6 +16,7 @@
     record        seal             consent events → the log and its checkpoint; one worker at a time
                   write_down,      who was erased or left, for the day when a backup is restored
                   forget_again
+    jobs          work             what staff set going on a page: verifying, extracts
     housekeeping  beat             says that it lives, frees what silent workers hold
                   tell_staff       of what they should look at
                   tidy, sweep      deletes what has had its time
@@ -43,6 +45,8 @@ from mailer.worker.digests import Digests
 from mailer.worker.feeds import AT_ONCE, Feeds
 from mailer.worker.forms import Forms
 from mailer.worker.housekeeping import Housekeeping
+from mailer.worker.jobs import Jobs
+from mailer.worker.lists import Lists
 from mailer.worker.loops import Loops, Step
 from mailer.worker.record import Record
 from mailer.worker.returns import Returns
@@ -51,7 +55,7 @@ from mailer.worker.waking import bells
 __all__ = ["DATABASE_CONNECTIONS", "Worker"]
 
 LETTER_CONNECTIONS = 2
-DATABASE_CONNECTIONS = 16
+DATABASE_CONNECTIONS = 18
 """Three for each delivery while it goes on, one that listens, and one for each other step."""
 
 LOOK_SECONDS = 5.0
@@ -75,10 +79,12 @@ class Worker:
         self.loops = Loops(self.stop)
         given = (self.settings, self.pool, self.keys, self.id, self.loops)
         self.forms = Forms(*given)
+        self.lists = Lists(*given)
         self.feeds = Feeds(*given)
         self.digests = Digests(*given)
         self.returns = Returns(*given)
         self.record = Record(*given)
+        self.jobs = Jobs(*given)
         self.house = Housekeeping(*given)
 
     async def run(self) -> None:
@@ -113,10 +119,12 @@ class Worker:
         yield self.forms.admit, LOOK_SECONDS, "request"
         yield self.forms.bring_over, 1.0, "imports"
         yield self.digests.renew, 15.0, "renewals"
+        yield self.jobs.work, LOOK_SECONDS, "jobs"
 
     def by_the_clock(self) -> Iterator[Timed]:
         yield self.forms.admit_slow, 2.0
         yield self.forms.look_for_floods, 3.0
+        yield self.lists.read, 1.0
         for _ in range(AT_ONCE):
             yield self.feeds.poll, 15.0
         yield self.feeds.picture, 15.0
