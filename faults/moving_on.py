@@ -21,7 +21,7 @@ READ_SECONDS = 3.0
 HOT = ("request", "subscription", "consent_event", "outbox", "newsletter")
 """Tables that every sign-up and every mail needs."""
 
-STOP = "alter table batch drop column later;\n"
+STOP = "alter table request drop column later;\n"
 
 
 # a backup
