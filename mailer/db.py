@@ -41,6 +41,10 @@ SILENCE = {
 HEADER = re.compile(r"^-- name: (?P<name>\w+)(?: -> (?P<row>[\w.]+))?$", re.MULTILINE)
 
 
+A_TURN = 100
+"""Rows of a cursor at once, where each costs work: between them, others have a turn."""
+
+
 @dataclass(frozen=True)
 class Statement:
     """One named statement of sql/<noun>.sql; `row`: the dotted dataclass its columns fill."""

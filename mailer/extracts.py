@@ -6,9 +6,9 @@ record, beside what, why and how much.
 """
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from mailer import consent, exports, newsletters, notices, subjects, subscribers, subscriptions
 from mailer.consent import Actor, Filter, timestamp
@@ -18,6 +18,59 @@ from mailer.subscriptions import LISTED, Wanted
 from mailer.vault import Vault
 
 What: TypeAlias = Literal["consent", "subscribers"]
+WHATS: tuple[What, ...] = get_args(What)
+TIMES = ("since", "until")
+"""The fields of a filter that are times."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What somebody wants to take out, for whose key (age; None: not encrypted), and why."""
+
+    format: Format
+    wanted: Filter | Wanted
+    with_addresses: bool
+    recipient: str | None
+    reason: str
+
+    @property
+    def what(self) -> What:
+        return "consent" if isinstance(self.wanted, Filter) else "subscribers"
+
+    @property
+    def file(self) -> str:
+        """The name of the file that it makes."""
+        return f"{self.what}.{self.format}" + (".age" if self.recipient else "")
+
+    def said(self) -> Mapping[str, object]:
+        """As it goes on record."""
+        return {
+            "what": self.what,
+            "reason": self.reason,
+            **said(self.format, self.wanted, with_addresses=self.with_addresses),
+            "encrypted": self.recipient is not None,
+        }
+
+
+def noted(order: Order) -> Mapping[str, object]:
+    """For whoever carries it out later (`ordered`)."""
+    return {**order.said(), "recipient": order.recipient}
+
+
+def ordered(noted: Mapping[str, Any]) -> Order:
+    """As it was given to `noted`."""
+    kind: Any = Filter if noted["what"] == "consent" else Wanted
+    fields = {
+        name: datetime.fromisoformat(value) if name in TIMES and value else value
+        for name, value in noted["filter"].items()
+    }
+    return Order(
+        noted["format"],
+        kind(**fields),
+        noted["addresses"],
+        noted["recipient"],
+        noted["reason"],
+    )
 
 
 async def check(conn: Connection, wanted: Filter | Wanted) -> None:
@@ -61,6 +114,13 @@ async def people(
         conn, keys, wanted, with_addresses=with_addresses
     ):
         yield exports.line(format_, cells, email)
+
+
+async def count(conn: Connection, wanted: Filter | Wanted) -> int:
+    """How many lines there will be, below the header."""
+    if isinstance(wanted, Filter):
+        return await consent.count(conn, wanted)
+    return await subscriptions.how_many(conn, wanted)
 
 
 def said(format_: Format, wanted: Filter | Wanted, *, with_addresses: bool) -> Mapping[str, object]:

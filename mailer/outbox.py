@@ -30,6 +30,7 @@ CANCELLED_AT_ONCE = 50
 
 Kind: TypeAlias = Literal["confirm", "already", "digest", "renew", "address"]
 StaffKind: TypeAlias = Literal["trouble", "invitation", "password", "trial"]
+Bell: TypeAlias = Literal["request", "outbox", "renewal", "import", "job"]
 Settled: TypeAlias = Literal["sent", "failed", "dropped"]
 STATES = ("waiting", "sent", "failed", "dropped")
 
@@ -99,6 +100,25 @@ class Due:
     next: datetime | None
 
 
+@dataclass(frozen=True)
+class Delivered:
+    """A mail to one person and what became of it. `at`: when it was settled, or put if it waits;
+    `reply`: the server's last words, addresses masked."""
+
+    kind: Kind
+    newsletter: str
+    digest: int | None
+    state: str
+    attempts: int
+    reply: str | None
+    at: datetime
+
+
+async def of_person(conn: Connection, subscriber: UUID, most: int) -> list[Delivered]:
+    """Latest first; settled ones are remembered for a month (`retention`)."""
+    return await db.fetch(conn, Delivered, SQL.of_person, subscriber, most)
+
+
 async def put(conn: Connection, kind: Kind, subscription: int) -> None:
     """A letter to one person; it goes before any digest."""
     await conn.execute(SQL.put, kind, subscription)
@@ -132,7 +152,7 @@ async def put_edition(
     return added
 
 
-async def wake(conn: Connection, what: Literal["request", "outbox", "renewal", "import"]) -> None:
+async def wake(conn: Connection, what: Bell) -> None:
     await conn.execute(SQL.wake, CHANNEL, what)
 
 

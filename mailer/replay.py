@@ -149,8 +149,8 @@ async def check(conn: Connection, keys: Vault) -> AsyncIterator[Finding]:
     Streams in the caller's transaction, a person at a time.
     """
     now: datetime = await conn.fetchval(SQL.now)
-    all_told = by_subject(conn.cursor(SQL.told, list(DECIDING), prefetch=1000), Told)
-    all_held = by_subject(conn.cursor(SQL.held, prefetch=1000), Held)
+    all_told = by_subject(conn.cursor(SQL.told, list(DECIDING), prefetch=db.A_TURN), Told)
+    all_held = by_subject(conn.cursor(SQL.held, prefetch=db.A_TURN), Held)
     told, held = await anext(all_told, None), await anext(all_held, None)
     while told or held:
         whose = min(group[0].subject for group in (told, held) if group)

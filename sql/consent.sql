@@ -58,6 +58,22 @@ where e.body is not null
   and ($5::timestamptz is null or e.at < $5)
 order by e.at, e.id;
 
+-- name: count
+select count(*)
+from consent_event e
+join subject s on s.id = e.subject
+where e.body is not null
+  and s.dek is not null
+  and ($1::text is null or e.newsletter = $1)
+  and ($2::text is null or e.type = $2)
+  and ($3::text is null or e.notice = $3)
+  and ($4::timestamptz is null or e.at >= $4)
+  and ($5::timestamptz is null or e.at < $5);
+
+-- name: extent
+-- What there is to verify: events, and those of them that are in the log.
+select count(*) + count(leaf) from consent_event;
+
 -- name: chains -> mailer.consent.verification.Row
 select e.id, e.subject, e.seq, e.prev, e.commitment, e.at, e.type, e.newsletter, e.notice, e.body,
        e.leaf, e.staff, s.dek, s.seq as last_seq, s.head, n.sha256 as notice_sha256

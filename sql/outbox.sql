@@ -390,3 +390,15 @@ select count(*)
 from batch b
 join outbox o on o.batch = b.id and o.state = 'waiting'
 where b.digest is null and o.created_at < now() - $1::interval;
+
+-- name: of_person -> mailer.outbox.Delivered
+-- The latest mails to one person, as long as they are remembered.
+select o.kind, n.slug as newsletter, d.number as digest, o.state, o.attempts, o.reply,
+       coalesce(o.settled_at, o.created_at) as at
+from outbox o
+join subscription s on s.id = o.subscription
+join newsletter n on n.id = s.newsletter
+left join digest d on d.id = o.digest
+where s.subscriber = $1
+order by o.id desc
+limit $2;

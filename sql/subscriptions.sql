@@ -305,6 +305,15 @@ join newsletter n on n.id = s.newsletter
 group by n.slug, s.language, s.state
 order by n.slug, s.language, s.state;
 
+-- name: how_many
+select count(*)
+from subscription s
+join newsletter n on n.id = s.newsletter
+where ($1::text is null or n.slug = $1)
+  and ($2::text is null or s.state = $2)
+  and ($3::text is null or s.language = $3)
+  and ($4::timestamptz is null or s.created_at >= $4);
+
 -- name: listing -> mailer.subscriptions.listing.ListedRow
 select s.subscriber as subject_id, n.slug as newsletter, s.state, s.language, s.cadence,
        s.confirmed_at, s.left_at,

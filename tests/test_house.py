@@ -37,6 +37,7 @@ LADDER = (
         "disposable",
         "exports",
         "floods",
+        "jobs",
         "keys",
         "log",
         "lookalikes",
@@ -69,7 +70,7 @@ LADDER = (
         "smtp",
         "withdrawals",
     ),
-    ("dkim", "people", "troubles"),
+    ("dkim", "people", "troubles", "verifications"),
     ("letters",),
     (
         "delivery",

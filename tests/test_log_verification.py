@@ -5,15 +5,14 @@ from collections.abc import Sequence
 import pytest
 
 from mailer import consent, log, people, subscriptions
-from mailer.cli.door import House
-from mailer.cli.verifying import found
 from mailer.config import Settings
 from mailer.consent import Finding, Verification
 from mailer.db import Connection
-from mailer.log import notes, tree
+from mailer.log import notes, tree, verification
 from mailer.log.keep import Keep
 from mailer.log.verification import Claim, Sealed
 from mailer.vault import Vault
+from mailer.verifications import Seen, found
 from tests import world
 from tests.test_log import events, seal, signed
 from tests.world import ANNA, BORIS
@@ -24,10 +23,11 @@ TABLES = ("consent_event", "log_tile", "log_checkpoint", "notice")
 async def verify(
     conn: Connection, keys: Vault, settings: Settings, given: Sequence[Claim] = ()
 ) -> tuple[Verification, Sealed, list[Finding]]:
-    seen, sealed, house = Verification(), Sealed(), House(settings, conn, keys)
+    seen = Seen()
+    kept = await verification.kept(conn, keys, Keep(settings.data_dir))
     async with conn.transaction(isolation="repeatable_read"):
-        findings = [f async for f in found(house, list(given), seen, sealed)]
-    return seen, sealed, findings
+        findings = [f async for f in found(conn, keys, [*kept, *given], seen)]
+    return seen.record, seen.log, findings
 
 
 async def people_who_agreed(conn: Connection, keys: Vault, settings: Settings) -> None:
@@ -163,8 +163,7 @@ async def test_every_column_of_an_event_counts(
         await changed.start()
         await conn.execute("set local session_replication_role = replica")
         await conn.execute(f"update consent_event set {column} = {value} where id = $1", last["id"])
-        seen, sealed, house = Verification(), Sealed(), House(settings, conn, vault)
-        findings = [f async for f in found(house, [], seen, sealed)]
+        findings = [f async for f in found(conn, vault, [], Seen())]
         await changed.rollback()
         named = {value for f in findings for value in (f.event, f.leaf, f.subject)}
         assert named & {last["id"], last["leaf"], last["subject"]}, (column, findings)

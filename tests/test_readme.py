@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import mailer
-from mailer.cli import ROOMS
 
 TOP = Path(mailer.__file__).parents[1]
 README = (TOP / "README.md").read_text("utf-8")
@@ -22,13 +21,3 @@ def test_every_setting_is_in_the_readme_and_in_the_example() -> None:
     table = "".join(line for line in README.splitlines() if line.startswith("| `MAILER_"))
     assert set(SETTING.findall(table)) == settings()
     assert set(SETTING.findall(example)) == settings()
-
-
-def test_every_command_in_the_readme_is_there() -> None:
-    named = set(re.findall(r"\./run ([a-z]+)", README)) - {"test"}
-    assert named <= set(ROOMS)
-
-
-def test_every_file_that_the_readme_links_to_is_there() -> None:
-    for link in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (TOP / link).exists(), link

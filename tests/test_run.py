@@ -59,10 +59,3 @@ def test_an_old_python_is_told_so_before_anything_else() -> None:
     assert finished.returncode == 1
     assert "Python 3.11 or newer" in finished.stderr
     assert source.index("version_info") < source.index("import fcntl")
-
-
-def test_the_locked_files_name_no_host() -> None:
-    for name in ("requirements.txt", "requirements-test.txt"):
-        text = (TOP / name).read_text("utf-8")
-        assert "://" not in text
-        assert "--hash=sha256:" in text

@@ -68,6 +68,7 @@ DESK = (
     "feeds.py",
     "imap.py",
     "imports/",
+    "jobs.py",
     "mime.py",
     "newsletters.py:add",
     "newsletters.py:change",

@@ -11,15 +11,14 @@ from typing import IO
 import click
 import pyrage  # type: ignore[import-untyped]  # it comes without types
 
-from mailer import backups, config, db, log, migrate, subjects
+from mailer import backups, config, db, log, migrate, subjects, verifications
 from mailer.backups import Contents
 from mailer.cli import door, replaying, verifying
 from mailer.cli.door import House
 from mailer.cli.replaying import Replayed
-from mailer.consent import Verification
 from mailer.errors import Invalid, Refusal
 from mailer.log.keep import Keep
-from mailer.log.verification import Sealed
+from mailer.verifications import Seen
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -111,12 +110,12 @@ def secret(identity: Path) -> "pyrage.x25519.Identity":
 
 async def verified(house: House) -> list[str]:
     """What does not hold in the restored record, as it was when the backup was made."""
-    seen, sealed = Verification(), Sealed()
+    seen = Seen()
     async with house.conn.transaction(isolation="repeatable_read"):
-        with verifying.progress(seen, sealed):
+        with verifying.progress(seen):
             return [
-                verifying.line(finding)
-                async for finding in verifying.found(house, [], seen, sealed, earlier=True)
+                verifications.line(finding)
+                async for finding in verifications.found(house.conn, house.vault, [], seen)
             ]
 
 

@@ -1,6 +1,5 @@
 """`mailer consent verify`."""
 
-from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,15 +8,14 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn, Task, TimeElapsedColumn
 from rich.text import Text
 
-from mailer import consent, notices, replay, subjects
+from mailer import verifications
 from mailer.cli import door
-from mailer.cli.door import House
-from mailer.consent import Finding, Verification
 from mailer.errors import Refusal
 from mailer.evidence import verify as packs
 from mailer.log import notes, verification
 from mailer.log.keep import Keep
-from mailer.log.verification import Claim, Sealed
+from mailer.log.verification import Claim
+from mailer.verifications import Seen
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -41,25 +39,24 @@ async def verify(
         offline(pack, key, checkpoints, as_json=as_json)
         return
     given = [Claim(f"in {path}", path.read_text("utf-8", "replace")) for path in checkpoints]
-    seen, sealed = Verification(), Sealed()
-    findings = []
-    async with door.house() as house, house.conn.transaction(isolation="repeatable_read"):
-        with progress(seen, sealed):
-            async for finding in found(house, given, seen, sealed):
-                findings.append(finding)
-                if not as_json:
-                    door.say(line(finding))
-    changed, missing = (
-        len({where(f) for f in findings if f.missing is gone}) for gone in (False, True)
-    )
-    counts = {**asdict(seen), **asdict(sealed), "changed": changed, "missing": missing}
+    seen, findings = Seen(), []
+    async with door.house() as house:
+        conn, keys = house.conn, house.vault
+        given += await verification.kept(conn, keys, Keep(house.settings.data_dir))
+        async with conn.transaction(isolation="repeatable_read"):
+            with progress(seen):
+                async for finding in verifications.found(conn, keys, given, seen):
+                    findings.append(finding)
+                    if not as_json:
+                        door.say(verifications.line(finding))
+    counts = seen.counts(findings)
     if as_json:
         door.show_one({**counts, "findings": [asdict(f) for f in findings]}, as_json=True)
     else:
         door.say(
-            f"{seen.events} events of {seen.subjects} subjects, {seen.erased} erased; "
-            f"{sealed.entries} in the log, {sealed.waiting} waiting, "
-            f"{sealed.checkpoints} checkpoints; {changed} changed, {missing} missing."
+            "{events} events of {subjects} subjects, {erased} erased; {entries} in the log, "
+            "{waiting} waiting, {checkpoints} checkpoints; {changed} changed, {missing} "
+            "missing.".format(**counts)
         )
     if findings:
         raise Refusal("The record is not as it was written: {n} findings.", n=len(findings))
@@ -85,54 +82,20 @@ def offline(pack: Path, key: str | None, checkpoints: tuple[Path, ...], *, as_js
         raise Refusal("The pack is not as it was made: {n} findings.", n=len(wrong))
 
 
-async def found(
-    house: House, given: list[Claim], seen: Verification, sealed: Sealed, *, earlier: bool = False
-) -> AsyncIterator[Finding]:
-    """What does not hold, from every noun that keeps a part of the record.
-
-    `earlier`: it is as it was at an earlier time, and this machine may have seen the log go on.
-    """
-    conn, keys = house.conn, house.vault
-    keep = None if earlier else Keep(house.settings.data_dir)
-    claimed = [*await verification.claims(conn, keys, keep), *given]
-    for part in (
-        consent.verify(conn, keys, seen),
-        replay.check(conn, keys),
-        notices.verify(conn, await subjects.house(conn, keys)),
-        verification.verify(conn, keys, claimed, sealed),
-    ):
-        async for finding in part:
-            yield finding
-
-
-def line(finding: Finding) -> str:
-    parts = (
-        f"event {finding.event}" if finding.event else "",
-        f"number {finding.seq} of subject {finding.subject}" if finding.subject else "",
-        f"entry {finding.leaf} of the log" if finding.leaf is not None else "",
-    )
-    return f"{', '.join(filter(None, parts)) or 'record'}: {finding.what}"
-
-
-def where(finding: Finding) -> object:
-    """Two findings at one place count as one thing that was changed."""
-    return finding.event or finding.leaf or (finding.subject, finding.seq, finding.what)
-
-
 class Counted(ProgressColumn):
     """How far verifying has come."""
 
-    def __init__(self, seen: Verification, sealed: Sealed) -> None:
+    def __init__(self, seen: Seen) -> None:
         super().__init__()
-        self.seen, self.sealed = seen, sealed
+        self.seen = seen
 
     def render(self, task: Task) -> Text:
-        return Text(f"{self.seen.events} events, {self.sealed.entries} entries of the log")
+        return Text(f"{self.seen.record.events} events, {self.seen.log.entries} entries of the log")
 
 
-def progress(seen: Verification, sealed: Sealed) -> Progress:
+def progress(seen: Seen) -> Progress:
     shown = Progress(
-        Counted(seen, sealed),
+        Counted(seen),
         TimeElapsedColumn(),
         console=Console(stderr=True),
         disable=not door.interactive(),

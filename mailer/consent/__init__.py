@@ -24,6 +24,7 @@ from mailer.consent.events import (
     Type,
     canonical,
     commit,
+    count,
     erase,
     of,
     of_type,
@@ -34,7 +35,7 @@ from mailer.consent.events import (
     timestamp,
     uuid7,
 )
-from mailer.consent.verification import Finding, Verification, verify
+from mailer.consent.verification import Finding, Verification, extent, verify
 
 __all__ = [
     "PLACE",
@@ -53,7 +54,9 @@ __all__ = [
     "Verification",
     "canonical",
     "commit",
+    "count",
     "erase",
+    "extent",
     "of",
     "of_type",
     "pause",

@@ -284,6 +284,14 @@ class Matching(Stored):
     address: bytes | None
 
 
+async def count(conn: Connection, wanted: Filter) -> int:
+    """How many `stream` yields."""
+    counted: int = await conn.fetchval(
+        SQL.count, wanted.newsletter, wanted.type, wanted.notice, wanted.since, wanted.until
+    )
+    return counted
+
+
 async def stream(
     conn: Connection, keys: Vault, wanted: Filter
 ) -> AsyncIterator[tuple[Event, Subject, bytes | None]]:
@@ -298,7 +306,7 @@ async def stream(
         wanted.notice,
         wanted.since,
         wanted.until,
-        prefetch=1000,
+        prefetch=db.A_TURN,
     )
     async for record_ in rows:
         row = Matching(**record_)

@@ -53,6 +53,12 @@ class Verification:
     subjects: int = 0
 
 
+async def extent(conn: Connection) -> int:
+    """How many events there are, and how many entries of the log, together."""
+    counted: int = await conn.fetchval(SQL.extent)
+    return counted
+
+
 async def verify(conn: Connection, keys: Vault, seen: Verification) -> AsyncIterator[Finding]:
     """Recompute every commitment and chain; yields what does not hold, counts into `seen`.
 
@@ -62,7 +68,7 @@ async def verify(conn: Connection, keys: Vault, seen: Verification) -> AsyncIter
         yield Finding(orphan.id, orphan.seq, None, "all events are missing", missing=True)
     previous: Row | None = None
     erased: set[UUID] = set()  # as the house's events say, which come first
-    async for record_ in conn.cursor(SQL.chains, prefetch=1000):
+    async for record_ in conn.cursor(SQL.chains, prefetch=db.A_TURN):
         row = Row(**record_)
         if previous is not None and previous.subject != row.subject:
             for finding in check_end(previous, erased):

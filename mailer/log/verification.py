@@ -14,7 +14,9 @@ from mailer.log.notes import Checkpoint, Key, open_checkpoint
 from mailer.log.tree import HASH_BYTES, TILE_BYTES, TILE_HEIGHT, TILE_WIDTH, Place
 from mailer.vault import Subject, Vault
 
-TILES_AT_ONCE = 16
+TILES_AT_ONCE = 2
+"""Between them others have a turn: a worker verifies beside its other work."""
+
 IN_DATABASE = "in the database"
 
 
@@ -46,14 +48,17 @@ class Extent:
     waiting: int
 
 
-async def claims(conn: Connection, keys: Vault, keep: Keep | None) -> list[Claim]:
-    """The checkpoints that this house itself keeps; without a `keep`, those in the database."""
+async def claims(conn: Connection) -> list[Claim]:
+    """The checkpoint that the database itself keeps."""
     state = await log.read(conn)
-    found = [(IN_DATABASE, state.note)]
-    if keep is not None:
-        key = Key(state.origin, keys.verifier)
-        found.append((f"kept in {keep.path(key)}", keep.note(key)))
-    return [Claim(where, note) for where, note in found if note is not None]
+    return [Claim(IN_DATABASE, state.note)] if state.note is not None else []
+
+
+async def kept(conn: Connection, keys: Vault, keep: Keep) -> list[Claim]:
+    """The checkpoint that this machine keeps outside the database."""
+    key = Key((await log.read(conn)).origin, keys.verifier)
+    note = keep.note(key)
+    return [Claim(f"kept in {keep.path(key)}", note)] if note is not None else []
 
 
 async def verify(

@@ -50,6 +50,7 @@ from mailer.subscriptions.listing import (
     Reason,
     Wanted,
     counts,
+    how_many,
     listing,
     reasons,
 )
@@ -128,6 +129,7 @@ __all__ = [
     "counts",
     "end",
     "find",
+    "how_many",
     "lapse",
     "leave",
     "leave_all",

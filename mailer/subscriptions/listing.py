@@ -81,13 +81,26 @@ class ListedRow(Listed):
     address: bytes
 
 
+async def how_many(conn: Connection, wanted: Wanted) -> int:
+    """Lines of `listing`."""
+    counted: int = await conn.fetchval(
+        SQL.how_many, wanted.newsletter, wanted.state, wanted.language, wanted.since
+    )
+    return counted
+
+
 async def listing(
     conn: Connection, keys: Vault, wanted: Wanted, *, with_addresses: bool
 ) -> AsyncIterator[tuple[Mapping[str, object], str | None]]:
     """Lines by LISTED, and the address if it is asked for; in constant memory, in the caller's
     transaction."""
     rows = conn.cursor(
-        SQL.listing, wanted.newsletter, wanted.state, wanted.language, wanted.since, prefetch=1000
+        SQL.listing,
+        wanted.newsletter,
+        wanted.state,
+        wanted.language,
+        wanted.since,
+        prefetch=db.A_TURN,
     )
     async for record_ in rows:
         row = ListedRow(**record_)

@@ -115,6 +115,7 @@ EDITORS: tuple[Role, ...] = ("owner", "editor")
 FEED = r"{id:[1-9]\d{0,8}}"
 OFFICERS: tuple[Role, ...] = ("owner", "privacy")
 PERSON = f"/staff/people/{STAFF_ID}"
+JOB = f"/staff/consent/jobs/{STAFF_ID}"
 REQUEST = r"/staff/requests/{id:[1-9]\d{0,8}}"
 ISSUE = r"{slug}/{number:[1-9]\d{0,8}}"
 
@@ -194,6 +195,8 @@ STAFF = [
     # people and consent
     desk.get("/staff/people", officer.find_page, *OFFICERS),
     desk.post("/staff/people", officer.find, *OFFICERS),
+    desk.get("/staff/people/address", officer.suppression_page, *OFFICERS),
+    desk.post("/staff/people/address", officer.suppression, *OFFICERS),
     desk.get(PERSON, officer.look_page, *OFFICERS),
     desk.post(PERSON, officer.look, *OFFICERS),
     desk.get(f"{PERSON}/correct", officer.asking("correct"), *OFFICERS),
@@ -206,6 +209,8 @@ STAFF = [
     desk.post(f"{PERSON}/suppress", officer.doing("suppress"), *OFFICERS),
     desk.get(f"{PERSON}/release", officer.asking("release"), *OFFICERS),
     desk.post(f"{PERSON}/release", officer.doing("release"), *OFFICERS),
+    desk.get(f"{PERSON}/undo", officer.asking("undo"), *OFFICERS),
+    desk.post(f"{PERSON}/undo", officer.doing("undo"), *OFFICERS),
     desk.get(f"{PERSON}/erase", officer.asking("erase"), *OFFICERS, fresh=True),
     desk.post(f"{PERSON}/erase", officer.doing("erase"), *OFFICERS, fresh=True),
     desk.get(f"{PERSON}/export", officer.asking("export"), *OFFICERS, fresh=True),
@@ -223,6 +228,11 @@ STAFF = [
     desk.post(f"{REQUEST}/close", officer.close, *OFFICERS),
     desk.get("/staff/consent", officer.consent_page, *OFFICERS, fresh=True),
     desk.post("/staff/consent", officer.extract, *OFFICERS, fresh=True),
+    desk.post("/staff/consent/verify", officer.verify, *OFFICERS, fresh=True),
+    desk.get(JOB, officer.show_job, *OFFICERS),
+    desk.get(f"{JOB}/live", officer.live, *OFFICERS),
+    desk.get(f"{JOB}/file", officer.file, *OFFICERS, fresh=True),
+    desk.post(f"{JOB}/remove", officer.remove, *OFFICERS),
     # who did what
     desk.get("/staff/acts", staff_acts.listing, "owner", "privacy"),
 ]
@@ -243,7 +253,6 @@ def make(
     app[page.SETTINGS], app[page.POOL], app[page.VAULT] = settings, pool, vault
     app[hooks.FETCHER], app[hooks.CERTIFICATES] = hooks.Fetcher(), {}
     app[entrance.HASHING] = asyncio.Semaphore(entrance.HASHING_AT_ONCE)
-    app[officer.ONE] = asyncio.Semaphore(1)
     app[metrics.GAUGES] = metrics.Gauges()
     app.cleanup_ctx.append(metrics.ticking)
     app.add_routes(ROUTES)

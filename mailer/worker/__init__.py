@@ -15,6 +15,7 @@
     record        seal             consent events → the log and its checkpoint; one worker at a time
                   write_down,      who was erased or left, for the day when a backup is restored
                   forget_again
+    jobs          work             what staff set going on a page: verifying, extracts
     housekeeping  beat             says that it lives, frees what silent workers hold
                   tell_staff       of what they should look at
                   tidy, sweep      deletes what has had its time
@@ -43,6 +44,7 @@ from mailer.worker.digests import Digests
 from mailer.worker.feeds import AT_ONCE, Feeds
 from mailer.worker.forms import Forms
 from mailer.worker.housekeeping import Housekeeping
+from mailer.worker.jobs import Jobs
 from mailer.worker.loops import Loops, Step
 from mailer.worker.record import Record
 from mailer.worker.returns import Returns
@@ -51,7 +53,7 @@ from mailer.worker.waking import bells
 __all__ = ["DATABASE_CONNECTIONS", "Worker"]
 
 LETTER_CONNECTIONS = 2
-DATABASE_CONNECTIONS = 16
+DATABASE_CONNECTIONS = 18
 """Three for each delivery while it goes on, one that listens, and one for each other step."""
 
 LOOK_SECONDS = 5.0
@@ -79,6 +81,7 @@ class Worker:
         self.digests = Digests(*given)
         self.returns = Returns(*given)
         self.record = Record(*given)
+        self.jobs = Jobs(*given)
         self.house = Housekeeping(*given)
 
     async def run(self) -> None:
@@ -113,6 +116,7 @@ class Worker:
         yield self.forms.admit, LOOK_SECONDS, "request"
         yield self.forms.bring_over, 1.0, "imports"
         yield self.digests.renew, 15.0, "renewals"
+        yield self.jobs.work, LOOK_SECONDS, "jobs"
 
     def by_the_clock(self) -> Iterator[Timed]:
         yield self.forms.admit_slow, 2.0

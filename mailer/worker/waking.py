@@ -17,6 +17,7 @@ WOKEN = {
     "outbox": ("letters", "digests"),
     "renewal": ("renewals",),
     "import": ("imports",),
+    "job": ("jobs",),
 }
 """Which loops a NOTIFY wakes, by its payload."""
 

@@ -1,7 +1,7 @@
 """What is done for a person: each has a page that says what it does, and a button; all is recorded.
 
-correct, restrict, lift, suppress, release, erase     something changes
-export, pack                                          a file to hand over
+correct, restrict, lift, suppress, release, undo, erase     something changes
+export, pack                                                a file to hand over
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from aiohttp import web
 
 from mailer import (
     acts,
+    bounces,
     consent,
     erasures,
     evidence,
@@ -21,18 +22,17 @@ from mailer import (
     receipts,
     rectification,
     subject_requests,
-    suppressions,
-    withdrawals,
 )
 from mailer.config import Settings
 from mailer.db import Connection
-from mailer.errors import Conflict, Refusal, Unavailable
+from mailer.errors import Conflict, Refusal, Unavailable, Unknown
 from mailer.subject_requests import Request
 from mailer.subscriptions import Own
 from mailer.vault import Vault
 from mailer.web import desk, forms, page
 from mailer.web.desk import Handler, Who
 from mailer.web.forms import Fields
+from mailer.web.officer import silencing
 from mailer.web.officer.finding import on_behalf, person
 
 log = logging.getLogger(__name__)
@@ -93,10 +93,18 @@ async def suppress(errand: Errand) -> None:
 
 
 async def release(errand: Errand) -> None:
-    reached = errand.own.address
-    if not await suppressions.remove(errand.conn, errand.keys, reached):
-        raise Conflict("This address is not suppressed.")
-    await withdrawals.lifted(errand.settings.data_dir, errand.keys.suppression(reached.normal))
+    await silencing.release(errand.conn, errand.keys, errand.settings, errand.own.address)
+
+
+async def undo(errand: Errand) -> None:
+    """Of a bounce of this person's, as the form names it."""
+    given = forms.one(errand.sent, "bounce")
+    mine = await bounces.latest(errand.conn, errand.own.subscriber.id, None, people.MOST_BOUNCES)
+    for line in mine:
+        if str(line.id) == given:
+            await bounces.undo(errand.conn, errand.keys, line.id, errand.who.actor)
+            return
+    raise Unknown("This mail did not come back, or it is forgotten.")
 
 
 async def erase(errand: Errand) -> None:
@@ -141,6 +149,7 @@ DEEDS: Mapping[str, Deed] = {
     "lift": lift,
     "suppress": suppress,
     "release": release,
+    "undo": undo,
     "erase": erase,
     "export": export,
     "pack": pack,
@@ -151,6 +160,7 @@ RECORDED_AS = {
     "lift": "person.unrestricted",
     "suppress": "person.suppressed",
     "release": "person.released",
+    "undo": "bounce.undone",
     "erase": "person.erased",
     "export": "person.exported",
     "pack": "person.proven",
@@ -192,7 +202,8 @@ def asked(
         id=person(request),
         requests=waiting,
         request_number=on_behalf(request),
-        given={field: forms.one(sent, field) for field in sent},
+        given={"bounce": request.query.get("bounce", "")}
+        | {field: forms.one(sent, field) for field in sent},
     )
 
 

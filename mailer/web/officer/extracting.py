@@ -1,42 +1,26 @@
-"""The consent record as a file: written beside, put on record, and only then sent."""
+"""Taking records out as a file: an order is written here, a worker carries it out (`working`)."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import get_args
 
 from aiohttp import web
 
-from mailer import consent, extracts, newsletters
+from mailer import consent, extracts, jobs, newsletters, staff
 from mailer.consent import Filter
 from mailer.errors import Conflict, Invalid, NotAllowed, Refusal, Unknown
 from mailer.exports import Format
-from mailer.outfiles import Outfile
+from mailer.extracts import WHATS, Order
+from mailer.outfiles import reader
+from mailer.subscriptions import State, Wanted
 from mailer.web import desk, forms, page
 from mailer.web.desk import Who
 from mailer.web.forms import Fields
+from mailer.web.officer import working
 
-ONE: web.AppKey[asyncio.Semaphore] = web.AppKey("extracting")
-"""Whoever writes one has the disk and a connection for minutes: one at a time."""
-
-LINES = 1000
-"""Written at once, in a thread."""
-
-TYPES = {"csv": "text/csv", "jsonl": "application/jsonl"}
-BYTES = "application/octet-stream"
 FORMATS: tuple[Format, ...] = get_args(Format)
-
-
-@dataclass(frozen=True)
-class Order:
-    """What somebody wants to take out, and why."""
-
-    wanted: Filter
-    format: Format
-    with_addresses: bool
-    recipient: str | None
-    reason: str
+STATES: tuple[State, ...] = get_args(State)
+VERIFIED = 5
+"""The latest verifications that are listed."""
 
 
 async def consent_page(request: web.Request, who: Who) -> web.Response:
@@ -47,8 +31,12 @@ async def consent_page(request: web.Request, who: Who) -> web.Response:
 async def choosing(
     request: web.Request, who: Who, fault: Refusal | None, sent: Fields
 ) -> web.Response:
+    keys = request.app[page.VAULT]
     async with request.app[page.POOL].acquire() as conn:
         known = await newsletters.all_(conn)
+        verified = await jobs.latest(conn, "verification", VERIFIED)
+        made = await jobs.latest(conn, "extract", VERIFIED)
+        names = await staff.names(conn, keys)
     return desk.answer(
         request,
         who,
@@ -57,8 +45,12 @@ async def choosing(
         faults=desk.refused(request, who, fault) if fault else {},
         newsletters=known,
         types=consent.TYPES,
+        states=STATES,
         given={name: forms.one(sent, name) for name in sent},
         may_see=may_see(who),
+        verified=verified,
+        made=[job for job in made if job.asked_by == who.actor],
+        names=names,
     )
 
 
@@ -70,21 +62,16 @@ def may_see(who: Who) -> bool:
 async def extract(request: web.Request, who: Who) -> web.StreamResponse:
     """POST /staff/consent"""
     sent = await forms.read(request)
+    keys = request.app[page.VAULT]
     try:
         order = ordered(sent, who)
-        if request.app[ONE].locked():
-            raise Conflict("Another extract is being written: try again when it is done.")
-        async with request.app[ONE]:
-            return await hand_over(request, who, order)
+        async with request.app[page.POOL].acquire() as conn, conn.transaction():
+            await extracts.check(conn, order.wanted)
+            noted = extracts.noted(order)
+            id_ = await jobs.ask(conn, keys, "extract", noted, actor=who.actor)
     except (Invalid, Conflict, Unknown) as fault:
         return await choosing(request, who, fault, sent)
-
-
-async def hand_over(request: web.Request, who: Who, order: Order) -> web.StreamResponse:
-    with Outfile(None, order.recipient) as file:
-        rows = await write(request, order, file)
-        await record(request, who, order, file, rows)
-        return await send(request, order, file)
+    return desk.see_other(request, working.place(id_))
 
 
 def ordered(sent: Fields, who: Who) -> Order:
@@ -92,20 +79,49 @@ def ordered(sent: Fields, who: Who) -> Order:
     with_addresses = forms.one(sent, "addresses") == "yes"
     if with_addresses and not may_see(who):
         raise NotAllowed("Addresses are for those who answer for privacy.")
-    format_, type_ = forms.one(sent, "format"), forms.one(sent, "type")
-    if format_ not in FORMATS:
+    format_ = next((each for each in FORMATS if each == forms.one(sent, "format")), None)
+    if format_ is None:
         raise Invalid("Choose a format.", field="format")
-    if type_ and type_ not in consent.TYPES:
+    what = forms.one(sent, "what") or WHATS[0]
+    if what not in WHATS:
+        raise Invalid("Choose what to take out.", field="what")
+    recipient = desk.text(sent, "encrypt-to", required=False) or None
+    if recipient:
+        reader(recipient)
+    return Order(
+        format_,
+        events(sent) if what == "consent" else people(sent),
+        with_addresses,
+        recipient,
+        desk.reason(sent),
+    )
+
+
+def events(sent: Fields) -> Filter:
+    """Raises Invalid."""
+    type_ = forms.one(sent, "type") or None
+    if type_ is not None and type_ not in consent.TYPES:
         raise Invalid("Choose a type.", field="type")
-    wanted = Filter(
+    return Filter(
         desk.text(sent, "newsletter", required=False) or None,
-        type_ or None,
-        None,
+        type_,
+        desk.text(sent, "notice", required=False) or None,
         day(sent, "since"),
         day(sent, "until"),
     )
-    recipient = desk.text(sent, "encrypt-to", required=False) or None
-    return Order(wanted, format_, with_addresses, recipient, desk.text(sent, "reason"))
+
+
+def people(sent: Fields) -> Wanted:
+    """Raises Invalid."""
+    state = forms.one(sent, "state")
+    if state and state not in STATES:
+        raise Invalid("Choose a state.", field="state")
+    return Wanted(
+        desk.text(sent, "newsletter", required=False) or None,
+        next((each for each in STATES if each == state), None),
+        desk.text(sent, "language", required=False) or None,
+        day(sent, "since"),
+    )
 
 
 def day(sent: Fields, name: str) -> datetime | None:
@@ -116,57 +132,3 @@ def day(sent: Fields, name: str) -> datetime | None:
     except ValueError:
         raise Invalid("Give the day as 2026-12-31.", field=name) from None
     return datetime.combine(found, time(), UTC) if found else None
-
-
-async def write(request: web.Request, order: Order, file: Outfile) -> int:
-    """All of it, some lines at a time and elsewhere than where others are answered; how many."""
-    keys, rows = request.app[page.VAULT], -1  # the header
-    async with (
-        request.app[page.POOL].acquire() as conn,
-        conn.transaction(isolation="repeatable_read", readonly=True),
-    ):
-        await extracts.check(conn, order.wanted)
-        lines = extracts.lines(
-            conn, keys, order.format, order.wanted, with_addresses=order.with_addresses
-        )
-        with file.writing() as put:
-            async for batch in batched(lines):
-                await asyncio.to_thread(put, "".join(batch))
-                rows += len(batch)
-    return rows
-
-
-async def batched(lines: AsyncIterator[str]) -> AsyncIterator[list[str]]:
-    batch: list[str] = []
-    async for line in lines:
-        batch.append(line)
-        if len(batch) == LINES:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-async def record(request: web.Request, who: Who, order: Order, file: Outfile, rows: int) -> None:
-    said = {
-        "what": "consent",
-        "rows": rows,
-        "sha256": file.sha256,
-        "reason": order.reason,
-        **extracts.said(order.format, order.wanted, with_addresses=order.with_addresses),
-        "encrypted": order.recipient is not None,
-    }
-    async with request.app[page.POOL].acquire() as conn, conn.transaction():
-        await extracts.record(conn, request.app[page.VAULT], said, actor=who.actor)
-
-
-async def send(request: web.Request, order: Order, file: Outfile) -> web.StreamResponse:
-    name = f"consent.{order.format}" + (".age" if order.recipient else "")
-    response = web.StreamResponse(headers={"Content-Disposition": f'attachment; filename="{name}"'})
-    response.content_type = TYPES[order.format] if not order.recipient else BYTES
-    await response.prepare(request)
-    pieces = file.pieces()
-    while piece := await asyncio.to_thread(next, pieces, b""):
-        await response.write(piece)
-    await response.write_eof()
-    return response

@@ -9,27 +9,43 @@ from uuid import UUID
 
 from aiohttp import web
 
-from mailer import acts, bounces, newsletters, people, receipts, subject_requests, suppressions
+from mailer import (
+    acts,
+    bounces,
+    newsletters,
+    outbox,
+    people,
+    receipts,
+    subject_requests,
+    suppressions,
+)
 from mailer.bounces import Line
 from mailer.db import Connection
 from mailer.errors import Refusal, Unknown
+from mailer.newsletters import Newsletter
+from mailer.outbox import Delivered
 from mailer.receipts import Record
 from mailer.subject_requests import Request
 from mailer.subscriptions import Own
 from mailer.web import desk, forms, page
 from mailer.web.desk import Who
+from mailer.web.forms import Fields
 
 BOUNCES = 20
+MAILS = 20
 WHAT = "record"
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the page shows; `bounces`: the latest, each with what was said, addresses masked."""
+    """What the page shows; `bounces`: the latest, each with what was said, addresses masked;
+    `newsletters`: all there are, whether the person is in them or not."""
 
     record: Record
+    newsletters: Sequence[Newsletter]
     requests: Sequence[Request]
     suppressed: suppressions.Reason | None
+    mails: Sequence[Delivered]
     bounces: Sequence[tuple[Line, object]]
 
 
@@ -48,20 +64,17 @@ def on_behalf(request: web.Request) -> int | None:
 
 async def find_page(request: web.Request, who: Who) -> web.Response:
     """GET /staff/people"""
-    return finding(request, who, None)
+    return finding(request, who, None, {})
 
 
-def finding(
-    request: web.Request, who: Who, fault: Refusal | None, email: str = "", reason: str = ""
-) -> web.Response:
+def finding(request: web.Request, who: Who, fault: Refusal | None, sent: Fields) -> web.Response:
     return desk.answer(
         request,
         who,
         "staff/people.html",
         status=page.STATUS[type(fault)] if fault else 200,
         faults=desk.refused(request, who, fault) if fault else {},
-        email=email,
-        reason=reason,
+        given={name: forms.one(sent, name) for name in sent},
     )
 
 
@@ -79,9 +92,9 @@ async def find(request: web.Request, who: Who) -> web.Response:
     except Unknown as fault:
         async with pool.acquire() as conn, conn.transaction():
             await acts.record(conn, keys, who.actor, "person.sought", reason=reason)
-        return finding(request, who, fault, email, reason)
+        return finding(request, who, fault, sent)
     except Refusal as fault:
-        return finding(request, who, fault, email, reason)
+        return finding(request, who, fault, sent)
     return shown(request, who, seen)
 
 
@@ -128,12 +141,15 @@ async def look(request: web.Request, who: Who) -> web.Response:
 async def gather(request: web.Request, who: Who, conn: Connection, own: Own) -> Seen:
     keys = request.app[page.VAULT]
     spoken = page.language(request, who.account.language)
-    titles = {each.slug: each.title(spoken) for each in await newsletters.all_(conn)}
+    series = await newsletters.all_(conn)
+    titles = {each.slug: each.title(spoken) for each in series}
     base = request.app[page.SETTINGS].base_url
     return Seen(
         await receipts.gather(conn, own, titles, base),
+        series,
         await subject_requests.of(conn, own.subscriber.id),
         await suppressions.reason(conn, keys, own.address),
+        await outbox.of_person(conn, own.subscriber.id, MAILS),
         [
             (line, bounces.described(*await bounces.get(conn, keys, line.id)))
             for line in await bounces.latest(conn, own.subscriber.id, None, BOUNCES)
@@ -153,5 +169,8 @@ def shown(request: web.Request, who: Who, seen: Seen) -> web.Response:
         titles=seen.record.titles,
         requests=seen.requests,
         suppressed=seen.suppressed,
+        held={found.newsletter.id: found.subscription for found in own.subscriptions},
+        newsletters=seen.newsletters,
+        mails=seen.mails,
         bounces=seen.bounces,
     )
