@@ -7,15 +7,14 @@ which would run what a parser gone wrong had put into it. The process holds no s
 import asyncio
 import contextlib
 import json
-import os
 import resource
 import signal
 import sys
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
+from mailer import config
 from mailer.articles import Draft, Enclosed, Image
 from mailer.feeds import Document
 from mailer.fetch.items import Source, Unreadable
@@ -25,8 +24,6 @@ MEMORY = 1 << 30
 MOST_ANSWER = 64 << 20
 DOCUMENTS = 100
 """After so many the process is replaced: whatever it leaked goes with it."""
-
-INHERITED = ("PATH", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
 class Parser:
@@ -75,8 +72,6 @@ class Parser:
 
     async def start(self) -> asyncio.subprocess.Process:
         self.documents = 0
-        root = str(Path(__file__).parents[2])
-        kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
         self.running = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
@@ -86,7 +81,7 @@ class Parser:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             limit=MOST_ANSWER,
-            env={**kept, "PYTHONPATH": root, "PYTHONUTF8": "1"},
+            env=config.inherited(),
         )
         return self.running
 

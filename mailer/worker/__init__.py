@@ -6,6 +6,7 @@
                   look_for_floods  sees them begin and end
                   bring_over       imported people → subscriptions and confirmation mails, as fast
                                    as those go
+    lists         read             files of people that staff uploaded
     feeds         poll, picture    feeds that are due; pictures of articles
     digests       schedule         makes digests that are due, begins those whose time has come
                   renew            asks readers to agree to newer words; who did not answer leaves
@@ -34,10 +35,11 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from mailer import fetch, keys, outbox, smtp
+from mailer import dkim, fetch, keys, outbox, smtp
 from mailer.config import Settings
 from mailer.db import Pool
 from mailer.delivery import Delivery
+from mailer.dkim.signing import Signing, signing
 from mailer.fetch import Policy
 from mailer.vault import Vault
 from mailer.worker.digests import Digests
@@ -45,6 +47,7 @@ from mailer.worker.feeds import AT_ONCE, Feeds
 from mailer.worker.forms import Forms
 from mailer.worker.housekeeping import Housekeeping
 from mailer.worker.jobs import Jobs
+from mailer.worker.lists import Lists
 from mailer.worker.loops import Loops, Step
 from mailer.worker.record import Record
 from mailer.worker.returns import Returns
@@ -77,6 +80,7 @@ class Worker:
         self.loops = Loops(self.stop)
         given = (self.settings, self.pool, self.keys, self.id, self.loops)
         self.forms = Forms(*given)
+        self.lists = Lists(*given)
         self.feeds = Feeds(*given)
         self.digests = Digests(*given)
         self.returns = Returns(*given)
@@ -92,6 +96,7 @@ class Worker:
         async with (
             self.road(LETTER_CONNECTIONS) as to_people,
             self.road(self.settings.smtp_connections) as to_readers,
+            signing(dkim.signers(self.settings)) as signers,
             fetch.session(self.settings.base_url, policy) as self.feeds.session,
             bells(self.pool) as bell,
             self.alive(),
@@ -101,8 +106,8 @@ class Worker:
                 tasks.create_task(self.loops.repeat(step, bell[name], pause))
             for step, pause in self.by_the_clock():
                 tasks.create_task(self.loops.repeat(step, asyncio.Event(), pause))
-            tasks.create_task(self.deliver(to_people, bell["letters"], letters=True))
-            tasks.create_task(self.deliver(to_readers, bell["digests"], letters=False))
+            tasks.create_task(self.deliver(to_people, signers, bell["letters"], letters=True))
+            tasks.create_task(self.deliver(to_readers, signers, bell["digests"], letters=False))
             tasks.create_task(self.returns.listen())
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self.pool.acquire() as conn:
@@ -121,6 +126,7 @@ class Worker:
     def by_the_clock(self) -> Iterator[Timed]:
         yield self.forms.admit_slow, 2.0
         yield self.forms.look_for_floods, 3.0
+        yield self.lists.read, 1.0
         for _ in range(AT_ONCE):
             yield self.feeds.poll, 15.0
         yield self.feeds.picture, 15.0
@@ -135,7 +141,9 @@ class Worker:
         yield self.house.tidy, 1800.0
         yield self.house.sweep, 1800.0
 
-    async def deliver(self, road: smtp.Road, bell: asyncio.Event, *, letters: bool) -> None:
+    async def deliver(
+        self, road: smtp.Road, signers: Signing, bell: asyncio.Event, *, letters: bool
+    ) -> None:
         delivery = Delivery(
             self.settings,
             self.pool,
@@ -146,12 +154,18 @@ class Worker:
             bell,
             LETTER_CONNECTIONS if letters else self.settings.smtp_connections,
             letters,
+            signers,
         )
         await self.loops.repeat(delivery.step, bell, LOOK_SECONDS)
         await delivery.finish()
 
     def road(self, connections: int) -> smtp.Road:
-        return smtp.Road(self.settings.smtp, connections, name=self.settings.domain)
+        return smtp.Road(
+            self.settings.smtp,
+            connections,
+            name=self.settings.domain,
+            unrecorded=connections * smtp.DEPTH,
+        )
 
     @asynccontextmanager
     async def alive(self) -> AsyncIterator[None]:
