@@ -392,6 +392,13 @@ on conflict (subscription, cadence, language) do update set issued = excluded.is
 -- name: pause
 update digest set state = 'paused' where id = $1 and state = 'sending' returning true;
 
+-- name: pause_all
+-- Slug and number of each.
+update digest d set state = 'paused'
+from newsletter n
+where n.id = d.newsletter and d.state = 'sending'
+returning n.slug || ' ' || d.number as name;
+
 -- name: resume
 update digest set state = 'sending' where id = $1 and state = 'paused' returning true;
 

@@ -390,17 +390,20 @@ select count(*) filter (where done_at < now() - make_interval(days => $1)) as du
 from mail;
 
 -- name: beat
--- Whether the worker was itself silent before, or is new.
+-- Whether the worker was itself silent before, or is new, or the clock was set back since.
 with before as (
     select seen_at from worker where id = $1
 ), beaten as (
     insert into worker (id) values ($1) on conflict (id) do update set seen_at = now()
 )
-select coalesce((select seen_at < now() - interval '8 seconds' from before), true);
+select coalesce((select seen_at not between now() - interval '8 seconds' and now() + interval '8 seconds'
+                 from before), true);
 
 -- name: bury_silent
--- Deleting a worker frees the batches it holds (on delete set null).
-delete from worker where seen_at < now() - interval '15 seconds';
+-- Deleting a worker frees the batches it holds (on delete set null). One seen in the future was so
+-- before the clock was set back: if it lives it says so again.
+delete from worker
+where seen_at < now() - interval '15 seconds' or seen_at > now() + interval '15 seconds';
 
 -- name: bury
 delete from worker where id = $1;

@@ -121,7 +121,7 @@ async def test_mistakes_are_read_first_and_lead_to_their_fields(stage: Stage) ->
     [
         (states.mine_saved, "status", "Saved."),
         (states.mine_paused, "status", "Paused."),
-        (states.mine_not_saved, "alert", "Choose a day to come"),
+        (states.mine_not_saved, "alert", "Any day from"),
         (states.left_and_told_why, "status", "Thank you"),
         (states.renewing_changed_words, "alert", "The words changed once more"),
         (states.my_address_mistyped, "alert", "Enter an e-mail address"),

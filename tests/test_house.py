@@ -95,6 +95,7 @@ LADDER = (
         "web.inbox",
         "web.issues",
         "web.links",
+        "web.lists",
         "web.log",
         "web.manage",
         "web.metrics",

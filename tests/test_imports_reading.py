@@ -182,7 +182,7 @@ def test_memory_stays_the_same_however_long_a_file_is() -> None:
     peaks = []
     for lines in (5_000, 100_000):
         tracemalloc.start()
-        assert sum(1 for _ in Reading(Endless(lines), Manner())) == lines  # type: ignore[arg-type, misc]  # what is used of it
+        assert sum(1 for _ in Reading(Endless(lines), Manner())) == lines
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]

@@ -158,6 +158,21 @@ async def test_a_worker_back_from_a_long_silence_frees_nobody_at_once(
     assert len(await claimed(conn, mine)) == 3
 
 
+async def test_a_clock_set_back_holds_up_no_mail_and_keeps_no_dead_worker_alive(
+    conn: Connection, vault: Vault
+) -> None:
+    weekly = await three_readers(conn, vault)
+    await publish(conn, weekly, "one")
+    await approved(conn, weekly)
+    dead = await working(conn)
+    assert len(await claimed(conn, dead)) == 3  # and then it was killed
+    put = "select max(due_at) < now() - interval '1 hour' from batch"
+    assert await conn.fetchval(put), "nothing that is put now waits for a time"
+    await conn.execute("update worker set seen_at = now() + interval '1 hour'")
+    mine = await working(conn)
+    assert len(await claimed(conn, mine)) == 3
+
+
 async def test_what_a_worker_holds_without_knowing_is_free_again(
     conn: Connection, vault: Vault
 ) -> None:

@@ -94,6 +94,27 @@ async def test_who_never_ends_a_head_or_a_body_is_cut_off(
     assert [r.levelname for r in caplog.records if r.name.startswith("mailer")] == []
 
 
+async def test_a_long_body_that_gets_on_is_not_cut_off(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent for thrice as long as a body may stand still; if we ourselves stood still, again."""
+    monkeypatch.setattr(patience, "BODY_BYTES", 100)
+    longest = 1.0
+    while longest > 0.5:
+        _, writer = await door.connect()
+        writer.write(BODY)
+        longest, began = 0.0, time.monotonic()
+        try:
+            while (now := time.monotonic()) < began + 3:
+                writer.write(b" " * 200)
+                await writer.drain()
+                await asyncio.sleep(0.05)
+                longest = max(longest, time.monotonic() - now)
+        except ConnectionError:
+            assert longest > 0.5
+        writer.close()
+
+
 async def test_who_sends_nothing_at_all_is_cut_off(door: Door) -> None:
     reader, writer = await door.connect()
     async with asyncio.timeout(60):

@@ -1,6 +1,6 @@
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -107,6 +107,8 @@ def test_a_language_is_called_as_it_calls_itself(code: str, name: str) -> None:
 
 
 def test_dates_are_written_as_each_language_does() -> None:
+    assert render.day(date(2027, 1, 1), "fr") == "1er janvier 2027"
+    assert render.day(date(2027, 1, 11), "fr") == "11 janvier 2027"
     said = {code: render.date_and_time(AT, code) for code in ("uk", "pl", "kk", "ar")}
     assert said == {
         "uk": "3 березня 2026\N{NARROW NO-BREAK SPACE}р., 21:05 UTC",

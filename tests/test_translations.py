@@ -87,6 +87,7 @@ DESK = (
     "troubles.py",
     "delivery/desk.py",
     "web/issues/",
+    "web/lists/",
     "web/api",
     "web/content/",
     "web/desk",

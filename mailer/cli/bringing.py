@@ -16,7 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from mailer import imports, newsletters
 from mailer.cli import door
 from mailer.cli.door import House
-from mailer.errors import Invalid, Refusal
+from mailer.errors import Refusal
 from mailer.imports import Line, Manner, Person, Reading, Terms, Wrong
 
 AT_ONCE = 5000
@@ -186,18 +186,14 @@ async def keep(house: House, import_: int, some: list[Person]) -> None:
 
 
 def checked(line: Line | Wrong, terms: Terms, told: Told) -> Person | None:
-    if isinstance(line, Wrong):
-        told.say(line.number, str(line.error))
-        return None
-    try:
-        found = imports.check(line, terms)
-    except Invalid as error:
-        told.say(line.number, str(error))
-        return None
-    if isinstance(found, str):
+    found = imports.sift(line, terms)
+    if isinstance(found, Person):
+        return found
+    if isinstance(found, Wrong):
+        told.say(found.number, str(found.error))
+    else:
         told.passed += 1
-        return None
-    return found
+    return None
 
 
 @contextmanager
@@ -214,9 +210,10 @@ def tell(found: imports.Import, outlook: imports.Outlook, *, as_json: bool, dry_
     if as_json:
         door.show_one({**asdict(found), **asdict(outlook), "dry_run": dry_run}, as_json=True)
         return
-    become = "would be asked to confirm" if dry_run else "will be asked to confirm"
-    door.say(f"{outlook.fresh} people {become}, or are confirmed by their evidence.")
+    become = "would" if dry_run else "will"
+    door.say(f"{outlook.fresh} people {become} be asked to confirm.")
     for count, what in (
+        (outlook.vouched, f"{become} be confirmed by their evidence"),
         (outlook.known, "are subscribed or asked already and stay as they are"),
         (outlook.gone, "have left and stay so"),
         (found.suppressed, "are never to be written to"),

@@ -111,6 +111,11 @@ async def pause(conn: Connection, digest: Digest) -> None:
         raise refused(digest, "be paused")
 
 
+async def pause_all(conn: Connection) -> list[str]:
+    """Whatever is being sent; slug and number of each, as commands name it."""
+    return [row["name"] for row in await conn.fetch(SQL.pause_all)]
+
+
 async def resume(conn: Connection, digest: Digest) -> None:
     if not await conn.fetchval(SQL.resume, digest.id):
         raise refused(digest, "be resumed")

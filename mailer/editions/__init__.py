@@ -3,7 +3,7 @@
 from mailer.editions.checks import Finding, findings
 from mailer.editions.composing import Composed, compose
 from mailer.editions.going import approve, begin, begin_due, make_due
-from mailer.editions.trying import in_language, post, without_slots
+from mailer.editions.trying import in_language, try_out, without_slots
 
 __all__ = [
     "Composed",
@@ -15,6 +15,6 @@ __all__ = [
     "findings",
     "in_language",
     "make_due",
-    "post",
+    "try_out",
     "without_slots",
 ]

@@ -1,17 +1,17 @@
 """A digest before it goes: to look at, with links that lead nowhere; and one mail of it, to try."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from uuid import uuid4
 
-from mailer import address, dkim, letters, mime, smtp
-from mailer.address import Address
+from mailer import digests, staff
 from mailer.config import Settings
-from mailer.editions.composing import Composed
-from mailer.errors import Conflict, Unavailable, Unknown
+from mailer.db import Connection
+from mailer.digests import Digest
+from mailer.editions.composing import Composed, compose
+from mailer.errors import Invalid, Unknown
 from mailer.letters import Letter
 from mailer.newsletters import Newsletter
 from mailer.tokens import LENGTH, SLOTS
+from mailer.vault import Vault
 
 DEAD_LINK = "x" * LENGTH
 """In place of a reader's own: a token that opens nothing."""
@@ -35,18 +35,20 @@ def in_language(
     raise Unknown("There is no edition in {language}.", language=offered)
 
 
-async def post(settings: Settings, letter: Letter, to: Address) -> None:
-    """Send it to one address, at once. Raises Conflict or Unavailable."""
-    if not settings.smtp:
-        raise Unavailable("There is no mail server to send it with: set MAILER_SMTP_URL.")
-    mould = dkim.signed(mime.mould(letter, settings.domain), dkim.signers(settings))
-    mail = mould.cast(
-        address.wire(to.given), uuid4(), dict.fromkeys(SLOTS, DEAD_LINK), datetime.now(UTC)
-    )
-    async with smtp.Road(settings.smtp, 1) as road:
-        verdict = await road.send(mail, letters.return_path(settings, DEAD_LINK), to.given)
-    if verdict.kind != "sent":
-        raise Conflict(
-            "The mail server did not take it: {reply}",
-            reply=address.scrubbed(verdict.reply, to.given),
-        )
+async def try_out(
+    conn: Connection,
+    settings: Settings,
+    keys: Vault,
+    digest: Digest,
+    email: str,
+    language: str | None,
+) -> None:
+    """Send one edition to one of the staff: whoever may try a digest can have nobody else written
+    to. Raises Invalid or Unknown."""
+    to = await staff.by_address(conn, keys, email)
+    if to is None or to.disabled_at is not None:
+        raise Invalid("Test mails go to the staff: nobody of them has this address.", field="to")
+    newsletter, composed = await compose(conn, settings, digest)
+    in_language(newsletter, composed, language)
+    spoken = newsletter.offered(language or newsletter.fallback)
+    await digests.try_out(conn, digest, spoken, to.id)

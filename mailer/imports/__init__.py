@@ -38,7 +38,7 @@ from mailer.address import Address
 from mailer.consent import Actor
 from mailer.db import Connection
 from mailer.errors import Conflict, Unknown
-from mailer.imports.checking import Agreed, Person, Terms, check
+from mailer.imports.checking import Agreed, Passed, Person, Terms, check, sift
 from mailer.imports.reading import COLUMNS, Layout, Line, Manner, Reading, Wrong
 from mailer.newsletters import Newsletter
 from mailer.notices import Notice
@@ -53,23 +53,28 @@ __all__ = [
     "Line",
     "Manner",
     "Outlook",
+    "Passed",
     "Person",
     "Reading",
     "Terms",
     "Wrong",
     "all_",
     "begin",
+    "cancel",
     "check",
     "close",
     "drop",
+    "find",
     "forget",
     "forget_abandoned",
     "outlook",
+    "sift",
     "stage",
     "start",
     "stop",
     "take",
     "terms",
+    "went_before",
 ]
 
 SQL = db.statements("imports")
@@ -90,11 +95,12 @@ State: TypeAlias = Literal["reading", "going", "done", "stopped"]
 
 @dataclass(frozen=True)
 class Import:
-    """One file brought over, in numbers: see the table."""
+    """One file brought over, in numbers: see the table. `whole`: it was read to its end."""
 
     id: int
     newsletter: str
     state: State
+    whole: bool
     staged: int
     waiting: int
     wrong: int
@@ -114,9 +120,11 @@ class Import:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What would come of what is staged: `fresh` people would be asked or confirmed."""
+    """What would come of what is staged: `fresh` people would be asked, `vouched` confirmed by
+    their evidence."""
 
     fresh: int
+    vouched: int
     known: int
     gone: int
 
@@ -153,7 +161,7 @@ async def stage(conn: Connection, keys: Vault, import_: int, people: Sequence[Pe
     await conn.copy_records_to_table(
         "import_line",
         records=[row(keys, import_, person) for person in kept],
-        columns=("id", "import", "number", "dek", "lookup", "payload"),
+        columns=("id", "import", "number", "dek", "lookup", "payload", "agreed"),
     )
     await conn.execute(SQL.touch, import_, len(kept), len(people) - len(kept))
 
@@ -162,7 +170,8 @@ def row(keys: Vault, import_: int, person: Person) -> tuple[object, ...]:
     subject = keys.new_subject(uuid4())
     sealed = vault.seal(subject, PLACE, payload(person))
     lookup = keys.lookup(person.address.normal)
-    return subject.id, import_, person.number, keys.wrap(subject), lookup, sealed
+    wrapped, agreed = keys.wrap(subject), person.agreed is not None
+    return subject.id, import_, person.number, wrapped, lookup, sealed, agreed
 
 
 def payload(person: Person) -> bytes:
@@ -188,7 +197,7 @@ async def outlook(conn: Connection, import_: int) -> Outlook:
 async def start(conn: Connection, import_: int, *, again: bool = False) -> None:
     """From here on it goes by itself. Raises Conflict if the same file went before, since whoever
     did not answer then is not to be asked a second time; `again`: nevertheless."""
-    before = await conn.fetchval(SQL.went_before, import_)
+    before = await went_before(conn, import_)
     if before is not None and not again:
         raise Conflict(
             "This very file was imported on {date} already, and who did not answer is not asked "
@@ -200,6 +209,12 @@ async def start(conn: Connection, import_: int, *, again: bool = False) -> None:
     await outbox.wake(conn, "import")
 
 
+async def went_before(conn: Connection, import_: int) -> datetime | None:
+    """When the same file was brought to the same newsletter, if it was."""
+    at: datetime | None = await conn.fetchval(SQL.went_before, import_)
+    return at
+
+
 async def stop(conn: Connection, import_: int) -> int:
     """Take in nobody more: how many are forgotten. Raises Unknown or Conflict."""
     if not await conn.fetchval(SQL.stop, import_):
@@ -208,9 +223,15 @@ async def stop(conn: Connection, import_: int) -> int:
     return forgotten
 
 
-async def drop(conn: Connection, import_: int) -> None:
-    """It was only looked at, or broke off: nothing of it stays."""
-    await conn.execute(SQL.drop, import_)
+async def drop(conn: Connection, import_: int) -> bool:
+    """It was only looked at, or broke off: nothing of it stays. False: it went on already."""
+    return bool(await conn.fetchval(SQL.drop, import_))
+
+
+async def cancel(conn: Connection, import_: int) -> None:
+    """Whoever brought it thinks better of it. Raises Unknown or Conflict."""
+    if not await drop(conn, import_):
+        raise gone_by(await find(conn, import_))
 
 
 def gone_by(found: Import) -> Conflict:
@@ -218,15 +239,16 @@ def gone_by(found: Import) -> Conflict:
 
 
 async def find(conn: Connection, import_: int) -> Import:
-    for found in await all_(conn):
-        if found.id == import_:
-            return found
-    raise Unknown("There is no import {id}.", field="import", id=import_)
+    """Raises Unknown."""
+    found = await db.first(conn, Import, SQL.all, import_)
+    if found is None:
+        raise Unknown("There is no import {id}.", field="import", id=import_)
+    return found
 
 
 async def all_(conn: Connection) -> list[Import]:
     """Newest first."""
-    return await db.fetch(conn, Import, SQL.all)
+    return await db.fetch(conn, Import, SQL.all, None)
 
 
 async def forget(conn: Connection, keys: Vault, reached: Address) -> None:

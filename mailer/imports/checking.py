@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from mailer import address, lookalikes
 from mailer.address import Address
 from mailer.errors import Invalid
-from mailer.imports.reading import Line
+from mailer.imports.reading import Line, Read, Wrong
 from mailer.newsletters import Newsletter
 
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
@@ -52,6 +52,16 @@ class Person:
     language: str
     cadence: str
     agreed: Agreed | None
+
+
+def sift(read: Read, terms: Terms) -> Person | Passed | Wrong:
+    """What is to be made of a line, whatever stands in it."""
+    if isinstance(read, Wrong):
+        return read
+    try:
+        return check(read, terms)
+    except Invalid as error:
+        return Wrong(read.number, error)
 
 
 def check(line: Line, terms: Terms) -> Person | Passed:

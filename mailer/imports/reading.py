@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, TypeAlias
+from typing import Protocol, TypeAlias
 
 from mailer import exports
 from mailer.errors import Invalid
@@ -102,10 +102,16 @@ class Wrong:
 Read: TypeAlias = Line | Wrong
 
 
+class Bytes(Protocol):
+    """A file, as far as it is read: b"" at its end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 class Source(io.RawIOBase):
     """Bytes of a file on their way; `sample`: its first. How many came, and their hash."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Bytes) -> None:
         self.file = file
         self.sample = b""
         while len(self.sample) < SAMPLE_BYTES and (more := file.read(SAMPLE_BYTES)):
@@ -129,7 +135,7 @@ class Source(io.RawIOBase):
 class Reading:
     """A file opened: its `layout`, and its lines. Raises Invalid if it can't be read at all."""
 
-    def __init__(self, file: IO[bytes], manner: Manner) -> None:
+    def __init__(self, file: Bytes, manner: Manner) -> None:
         self.source = Source(file)
         encoding = encoding_of(self.source.sample, manner.encoding)
         text = io.TextIOWrapper(io.BufferedReader(self.source), encoding, newline="")

@@ -281,15 +281,16 @@ def date(at: datetime, language: str, zone: tzinfo | None = None) -> str:
 
 
 def day(of: date_, language: str) -> str:
-    return format_date(of, "long", locale=babel(language))
+    text: str = format_date(of, "long", locale=babel(language))
+    # The first of a month is the only one that French counts off.
+    return f"1er{text[1:]}" if language == "fr" and of.day == 1 else text
 
 
 def date_and_time(at: datetime, language: str, zone: tzinfo | None = None) -> str:
     """With the name of the zone, UTC unless told otherwise."""
     local, locale = at.astimezone(zone or UTC), babel(language)
-    day = format_date(local, "long", locale=locale)
     hour = format_datetime(local, "HH:mm", locale=locale)
-    joined: str = locale.datetime_formats["medium"].format(hour, day)
+    joined: str = locale.datetime_formats["medium"].format(hour, day(local, language))
     return f"{joined} {local.tzname()}"
 
 

@@ -25,6 +25,7 @@ from mailer.web import (
     inbox,
     issues,
     links,
+    lists,
     log,
     manage,
     metrics,
@@ -112,7 +113,7 @@ STAFF_ID = "{id:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}}"
 
 # Below /staff there is nothing but these lines; each says who may (`web.desk`).
 EDITORS: tuple[Role, ...] = ("owner", "editor")
-FEED = r"{id:[1-9]\d{0,8}}"
+BROUGHT = FEED = r"{id:[1-9]\d{0,8}}"
 OFFICERS: tuple[Role, ...] = ("owner", "privacy")
 PERSON = f"/staff/people/{STAFF_ID}"
 JOB = f"/staff/consent/jobs/{STAFF_ID}"
@@ -233,6 +234,17 @@ STAFF = [
     desk.get(f"{JOB}/live", officer.live, *OFFICERS),
     desk.get(f"{JOB}/file", officer.file, *OFFICERS, fresh=True),
     desk.post(f"{JOB}/remove", officer.remove, *OFFICERS),
+    # lists brought over
+    desk.get("/staff/import", lists.listing, *OFFICERS, fresh=True),
+    desk.post("/staff/import", lists.upload, *OFFICERS, fresh=True),
+    desk.get(f"/staff/import/{BROUGHT}", lists.show, *OFFICERS, fresh=True),
+    desk.post(f"/staff/import/{BROUGHT}", lists.read, *OFFICERS, fresh=True),
+    desk.get(f"/staff/import/{BROUGHT}/wrong.csv", lists.faults, *OFFICERS),
+    desk.get(f"/staff/import/{BROUGHT}/live", lists.live, *OFFICERS),
+    desk.post(f"/staff/import/{BROUGHT}/start", lists.start, *OFFICERS, fresh=True),
+    desk.post(f"/staff/import/{BROUGHT}/cancel", lists.cancel, *OFFICERS),
+    desk.get(f"/staff/import/{BROUGHT}/stop", lists.stop_page, *OFFICERS),
+    desk.post(f"/staff/import/{BROUGHT}/stop", lists.stop, *OFFICERS),
     # who did what
     desk.get("/staff/acts", staff_acts.listing, "owner", "privacy"),
 ]

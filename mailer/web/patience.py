@@ -17,6 +17,9 @@ from mailer.web import page
 LOOK_SECONDS = 2.0
 HEAD_SECONDS = 15.0
 BODY_SECONDS = 30.0
+BODY_BYTES = 65_536
+"""Whoever sends a body must have sent as much in that time: all of a form, a piece of a file."""
+
 IDLE_SECONDS = 90.0
 
 READ_SECONDS = 60.0
@@ -79,7 +82,8 @@ class Patient(web.RequestHandler):
         if request is None and self.half:
             found[f"head {number}"] = HEAD_SECONDS
         if request is not None and not request.content.is_eof():
-            found[f"body {number}"] = BODY_SECONDS
+            came = request.content.total_bytes // BODY_BYTES
+            found[f"body {number} {came}"] = BODY_SECONDS
         return found
 
     def handle_error(

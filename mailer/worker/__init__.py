@@ -6,6 +6,7 @@
                   look_for_floods  sees them begin and end
                   bring_over       imported people → subscriptions and confirmation mails, as fast
                                    as those go
+    lists         read             files of people that staff uploaded
     feeds         poll, picture    feeds that are due; pictures of articles
     digests       schedule         makes digests that are due, begins those whose time has come
                   renew            asks readers to agree to newer words; who did not answer leaves
@@ -46,6 +47,7 @@ from mailer.worker.feeds import AT_ONCE, Feeds
 from mailer.worker.forms import Forms
 from mailer.worker.housekeeping import Housekeeping
 from mailer.worker.jobs import Jobs
+from mailer.worker.lists import Lists
 from mailer.worker.loops import Loops, Step
 from mailer.worker.record import Record
 from mailer.worker.returns import Returns
@@ -78,6 +80,7 @@ class Worker:
         self.loops = Loops(self.stop)
         given = (self.settings, self.pool, self.keys, self.id, self.loops)
         self.forms = Forms(*given)
+        self.lists = Lists(*given)
         self.feeds = Feeds(*given)
         self.digests = Digests(*given)
         self.returns = Returns(*given)
@@ -123,6 +126,7 @@ class Worker:
     def by_the_clock(self) -> Iterator[Timed]:
         yield self.forms.admit_slow, 2.0
         yield self.forms.look_for_floods, 3.0
+        yield self.lists.read, 1.0
         for _ in range(AT_ONCE):
             yield self.feeds.poll, 15.0
         yield self.feeds.picture, 15.0

@@ -8,7 +8,17 @@ from collections.abc import Mapping, Sequence
 from aiohttp import web
 
 from mailer.web import page
-from mailer.web.api import articles, digests, document, extracts, newsletters, notices, subscribers
+from mailer.web.api import (
+    articles,
+    digests,
+    document,
+    drafts,
+    extracts,
+    newsletters,
+    notices,
+    sending,
+    subscribers,
+)
 from mailer.web.api.answering import handler, say_limits
 from mailer.web.api.operation import ROOT, Operation
 from mailer.web.api.shapes import Schema
@@ -20,7 +30,7 @@ async def describe(request: web.Request) -> web.Response:
     return web.json_response(specification(request.app[page.SETTINGS].base_url))
 
 
-NOUNS = (newsletters, notices, articles, digests, subscribers, extracts)
+NOUNS = (newsletters, notices, articles, digests, drafts, sending, subscribers, extracts)
 SCHEMAS: Mapping[str, Schema] = {
     name: schema for noun in NOUNS for name, schema in noun.SCHEMAS.items()
 }

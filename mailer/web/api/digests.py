@@ -1,37 +1,30 @@
-"""Digests through the API: an editor's whole road, from a draft to the last mail."""
+"""Digests through the API: listed, read, looked at. `drafts` and `sending` change them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, get_args
 
-from mailer import digests, editions, newsletters, render, staff
+from mailer import digests, editions, render
 from mailer.db import Connection
 from mailer.digests import Digest, Item, Status
 from mailer.digests.rows import State
 from mailer.editions import Finding
-from mailer.errors import Invalid, Unknown
-from mailer.newsletters import CADENCES, Newsletter
+from mailer.errors import Unknown
+from mailer.newsletters import CADENCES
 from mailer.outbox import STATES
 from mailer.web import page
 from mailer.web.api.answering import seen
 from mailer.web.api.lists import LIMIT, NEWSLETTER, limit, part
 from mailer.web.api.operation import Answer, Call, Operation
-from mailer.web.api.reach import named, only, reached
+from mailer.web.api.reach import named, only
 from mailer.web.api.shapes import (
     BY_LANGUAGE,
-    LANGUAGE,
     NUMBER,
     TIME,
     WORD,
     YES_NO,
-    ByLanguage,
-    Flag,
-    Listed,
-    Moment,
     OneOf,
     Schema,
-    Text,
-    Thing,
     Whole,
     exactly,
     list_of,
@@ -42,7 +35,6 @@ from mailer.web.api.shapes import (
 
 PATH = "/digests"
 ONE = f"{PATH}/{{newsletter}}/{{number}}"
-MOST_IDS = 200
 
 
 async def listing(call: Call, conn: Connection) -> Answer:
@@ -59,54 +51,8 @@ async def listing(call: Call, conn: Connection) -> Answer:
     return part(call, PATH, "digests", shown, "before", rest)
 
 
-async def create(call: Call, conn: Connection) -> Answer:
-    newsletter = await reached(conn, call.token, call.body["newsletter"])
-    cadence = call.body.get("cadence", newsletter.cadences[0])
-    digest = await digests.create(conn, newsletter, cadence, by=call.actor)
-    if "introduction" in call.body:
-        said = introduction(newsletter, call.body["introduction"])
-        await digests.introduce(conn, digest, said)
-    name = f"{newsletter.slug}/{digest.number}"
-    where = {"Location": call.url(f"{PATH}/{name}")}
-    return Answer(await as_json(conn, digest), 201, where, name)
-
-
-def introduction(newsletter: Newsletter, given: Mapping[str, str]) -> Mapping[str, str]:
-    if not set(given) <= set(newsletter.languages):
-        raise Invalid(
-            "{name} must be one of {known}.",
-            field="introduction",
-            name="introduction",
-            known=", ".join(newsletter.languages),
-        )
-    return given
-
-
 async def get(call: Call, conn: Connection) -> Answer:
     return Answer(await as_json(conn, await found(call, conn)))
-
-
-async def edit(call: Call, conn: Connection) -> Answer:
-    """An article's id means its translations, too."""
-    digest = await unchanged(call, conn)
-    given = call.body
-    await digests.edit(conn, digest, digest.version)
-    for id_ in given.get("pick", ()):
-        await digests.pick(conn, digest, id_)
-    for id_ in given.get("skip", ()):
-        await digests.skip(conn, digest, id_)
-    for id_ in given.get("later", ()):
-        await digests.put_back(conn, digest, id_)
-    for id_ in given.get("pin", ()):
-        await digests.pin(conn, digest, id_)
-    for id_ in given.get("unpin", ()):
-        await digests.pin(conn, digest, id_, pinned=False)
-    if "order" in given:
-        await digests.reorder(conn, digest, given["order"])
-    if "introduction" in given:
-        newsletter = await newsletters.get(conn, digest.newsletter)
-        await digests.introduce(conn, digest, introduction(newsletter, given["introduction"]))
-    return Answer(await as_json(conn, digest))
 
 
 async def preview(call: Call, conn: Connection) -> Answer:
@@ -123,60 +69,6 @@ async def preview(call: Call, conn: Connection) -> Answer:
         for each in composed
     ]
     return Answer({"editions": shown, "findings": in_words(call, findings)})
-
-
-async def test(call: Call, conn: Connection) -> Answer:
-    """To the staff alone: whoever holds a token can have nobody else written to."""
-    digest = await found(call, conn)
-    to = await staff.by_address(conn, call.keys, call.body["to"])
-    if to is None or to.disabled_at is not None:
-        raise Invalid("Test mails go to the staff: nobody of them has this address.", field="to")
-    newsletter, composed = await editions.compose(conn, call.settings, digest)
-    editions.in_language(newsletter, composed, call.body.get("language"))
-    language = newsletter.offered(call.body.get("language") or newsletter.fallback)
-    await digests.try_out(conn, digest, language, to.id)
-    return Answer({"status": "waiting"})
-
-
-async def approve(call: Call, conn: Connection) -> Answer:
-    digest = await unchanged(call, conn)
-    at: datetime | None = call.body.get("at")
-    if at is not None and at <= datetime.now(UTC):
-        raise Invalid("That time is over: give one to come.", field="at")
-    findings = await editions.approve(
-        conn,
-        call.settings,
-        digest,
-        by=call.actor,
-        at=at,
-        despite_warnings=call.body.get("despite_warnings", False),
-    )
-    if at is None:
-        await editions.begin(conn, call.settings, digest)
-    shown = await as_json(conn, digest)
-    return Answer({"digest": shown, "findings": in_words(call, findings)})
-
-
-async def recall(call: Call, conn: Connection) -> Answer:
-    return await step(call, conn, digests.recall)
-
-
-async def pause(call: Call, conn: Connection) -> Answer:
-    return await step(call, conn, digests.pause)
-
-
-async def resume(call: Call, conn: Connection) -> Answer:
-    return await step(call, conn, digests.resume)
-
-
-async def cancel(call: Call, conn: Connection) -> Answer:
-    return await step(call, conn, digests.cancel)
-
-
-async def step(call: Call, conn: Connection, verb: Any) -> Answer:
-    digest = await found(call, conn)
-    await verb(conn, digest)
-    return Answer(await as_json(conn, digest))
 
 
 async def found(call: Call, conn: Connection) -> Digest:
@@ -288,30 +180,7 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
     "Edition": exactly({"language": WORD, "subject": WORD, "html": WORD, "text": WORD}),
 }
-IDS = Listed(Whole(), MOST_IDS)
-INTRODUCTION = ByLanguage(
-    Text(digests.MOST_INTRODUCTION, 0, lines=True),
-    0,
-    "What is said first, instead of what was: Markdown, of which paragraphs, *emphasis*, "
-    "**strong emphasis**, [links](https://example.org) and lists are read.",
-)
 AS_IT_IS = {200: ("As it is now.", ref("Digest"))}
-
-
-def verb(name: str, act: str, summary: str, handle: Any) -> Operation:
-    """Something that needs no more than to be said."""
-    return Operation(
-        "POST",
-        f"{ONE}/{name}",
-        f"{name}Digest",
-        summary,
-        "digests:send",
-        AS_IT_IS,
-        handle,
-        refuses=(409,),
-        once=True,
-        act=act,
-    )
 
 
 OPERATIONS = (
@@ -331,26 +200,6 @@ OPERATIONS = (
         },
     ),
     Operation(
-        "POST",
-        PATH,
-        "createDigest",
-        "Make a draft of what was published since the last one.",
-        "digests:write",
-        {201: ("The draft.", ref("Digest"))},
-        create,
-        act="digest.created",
-        body=Thing(
-            {
-                "newsletter": NEWSLETTER,
-                "cadence": OneOf(CADENCES, "The newsletter's first, if not given."),
-                "introduction": INTRODUCTION,
-            },
-            ("newsletter",),
-        ),
-        once=True,
-        tagged=True,
-    ),
-    Operation(
         "GET",
         ONE,
         "getDigest",
@@ -359,30 +208,6 @@ OPERATIONS = (
         {200: ("The digest.", ref("Digest"))},
         get,
         tagged=True,
-    ),
-    Operation(
-        "PATCH",
-        ONE,
-        "editDigest",
-        "Change a draft. An article's id means its translations, too.",
-        "digests:write",
-        AS_IT_IS,
-        edit,
-        act="digest.edited",
-        body=Thing(
-            {
-                "pick": Listed(Whole(), MOST_IDS, description="Put in."),
-                "skip": Listed(Whole(), MOST_IDS, description="Leave out for good."),
-                "later": Listed(Whole(), MOST_IDS, description="Leave for the next digest."),
-                "pin": Listed(Whole(), MOST_IDS, description="Keep at the top."),
-                "unpin": IDS,
-                "order": Listed(Whole(), MOST_IDS, description="These first, in this order."),
-                "introduction": INTRODUCTION,
-            },
-            least=1,
-        ),
-        tagged=True,
-        edits=True,
     ),
     Operation(
         "GET",
@@ -398,60 +223,5 @@ OPERATIONS = (
             )
         },
         preview,
-    ),
-    Operation(
-        "POST",
-        f"{ONE}/test",
-        "testDigest",
-        "Send one edition to one of the staff, to look at. Its personal links lead nowhere.",
-        "digests:send",
-        {200: ("It waits in the outbox.", exactly({"status": {"const": "waiting"}}))},
-        test,
-        act="digest.tested",
-        body=Thing(
-            {
-                "to": Text(320),
-                "language": Text(35, pattern=f"^{LANGUAGE}$"),
-            },
-            ("to",),
-        ),
-        once=True,
-    ),
-    Operation(
-        "POST",
-        f"{ONE}/approve",
-        "approveDigest",
-        "Freeze its text and begin to send it, at once or at a time.",
-        "digests:send",
-        {
-            200: (
-                "It goes, or will.",
-                exactly({"digest": ref("Digest"), "findings": FINDINGS}),
-            )
-        },
-        approve,
-        act="digest.approved",
-        body=Thing(
-            {
-                "at": Moment("When to begin; else at once."),
-                "despite_warnings": Flag("Put aside what was found in it."),
-            }
-        ),
-        edits=True,
-        once=True,
-    ),
-    verb(
-        "recall",
-        "digest.recalled",
-        "Make an approved digest that has not begun a draft again.",
-        recall,
-    ),
-    verb("pause", "digest.paused", "Send no more of it for the present.", pause),
-    verb("resume", "digest.resumed", "Go on sending it.", resume),
-    verb(
-        "cancel",
-        "digest.cancelled",
-        "Send no more of it, ever. Before it began, its articles come again.",
-        cancel,
     ),
 )
