@@ -49,8 +49,8 @@ PARTS = 6
 METRICS = "a-token-for-the-soak"
 
 GROWS = 1.10
-GROWS_MB = 4.0
-"""Memory that is above this share of what it was, and by more than so many MB, has grown."""
+"""Memory that is above this share of what it was has grown; PostgreSQL's by connection, as how many
+there are depends on how busy the machine is. In a run of minutes caches still fill."""
 
 Numbers: TypeAlias = dict[tuple[str, tuple[str, ...]], float]
 LONGEST_WAIT = 60.0
@@ -66,6 +66,7 @@ class Look:
     web_mb: float
     worker_mb: float
     postgres_mb: float
+    postgres_connection_mb: float
     web_files: int
     worker_files: int
     connections: int
@@ -104,7 +105,8 @@ async def main() -> None:
             for name in ("serve", "work")
         )
         await asyncio.to_thread(place.reachable, web, serve)
-        soak = Soak(here, crowd, serve, work, logs)
+        exported = here.settings.data_dir / "export.jsonl"
+        soak = Soak(here, crowd, serve, work, logs, exported)
         result = await soak.through(given.minutes * 60)
     place.report({"bench": "soak", **vars(given), **result})
     raise SystemExit(1 if result["wrong"] else 0)
@@ -135,6 +137,7 @@ class Soak:
     serve: "Popen[bytes]"
     work: "Popen[bytes]"
     logs: Path
+    exported: Path
 
     async def through(self, seconds: float) -> dict[str, object]:
         """Warm up, look for so long, let everything come to rest."""
@@ -178,7 +181,7 @@ class Soak:
 
     async def export(self) -> None:
         started = await asyncio.create_subprocess_exec(
-            *place.mailer("consent", "export", "--format", "jsonl", "--out", "/dev/null"),
+            *place.mailer("consent", "export", "--format", "jsonl", "--out", str(self.exported)),
             cwd=place.ROOT, stderr=asyncio.subprocess.DEVNULL,
             env={**place.bare_environ(), **self.here.environ},
         )  # fmt: skip
@@ -193,16 +196,19 @@ class Soak:
         waiting = ("mailer_requests_waiting", "mailer_log_events_waiting", "mailer_outbox_mails")
         oldest = ("mailer_requests_oldest_seconds", "mailer_outbox_oldest_seconds")
         others = [k for k in found if not k[1]]
+        private = memory(server, "Pss_Anon")
+        connections = await conn.fetchval(
+            "select count(*) from pg_stat_activity where backend_type = 'client backend'"
+        )
         return Look(
             at=round(time.monotonic() - began),
             web_mb=memory(self.serve.pid, "Pss"),
             worker_mb=memory(self.work.pid, "Pss"),
-            postgres_mb=memory(server, "Pss_Anon"),
+            postgres_mb=private,
+            postgres_connection_mb=round(private / connections, 2),
             web_files=files(self.serve.pid),
             worker_files=files(self.work.pid),
-            connections=await conn.fetchval(
-                "select count(*) from pg_stat_activity where backend_type = 'client backend'"
-            ),
+            connections=connections,
             waiting=sum(found[key] for key in [*letters, *others] if key[0] in waiting),
             oldest=max(found[key] for key in [*letters, *others] if key[0] in oldest),
             digests_waiting=found.get(("mailer_outbox_mails", ("digest",)), 0),
@@ -257,7 +263,9 @@ class Soak:
                 with suppress(ValueError):
                     read = json.loads(line)
                     if read["level"] != "info":
-                        said[f"{read['level']}: {re.sub(r'[0-9]+', 'N', read['message'])}"] += 1
+                        last = read.get("traceback", "").strip().rpartition("\n")[2]
+                        words = re.sub(r"[0-9]+", "N", f"{read['message']} {last}".strip())
+                        said[f"{read['level']}: {words}"] += 1
                     continue
                 said[f"error: {line}"] += 1
         return said
@@ -266,9 +274,9 @@ class Soak:
         first, last = parts(looks)
         found = [
             f"{name} grew from {was:.1f} to {now:.1f}"
-            for name in ("web_mb", "worker_mb", "postgres_mb")
+            for name in ("web_mb", "worker_mb", "postgres_connection_mb")
             for was, now in [(median(first, name), median(last, name))]
-            if now > was * GROWS and now > was + GROWS_MB
+            if now > was * GROWS
         ]
         if median(last, "waiting") > 2 * median(first, "waiting") + 20:
             found.append("more waits at the end than at the beginning")

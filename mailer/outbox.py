@@ -270,9 +270,13 @@ async def drop_cancelled(conn: Connection) -> None:
 
 async def progress(conn: Connection, digest: int) -> Mapping[str, int]:
     """How many mails of a digest are in each state."""
-    counted = await conn.fetchrow(SQL.progress, digest)
-    assert counted is not None, "digests are never deleted"
-    return {state: counted[state] for state in STATES}
+    return (await progress_of(conn, [digest]))[digest]
+
+
+async def progress_of(conn: Connection, digests: Sequence[int]) -> Mapping[int, Mapping[str, int]]:
+    """The same by digest."""
+    counted = await conn.fetch(SQL.progress, list(digests))
+    return {row["digest"]: {state: row[state] for state in STATES} for row in counted}
 
 
 # forgetting

@@ -27,22 +27,27 @@ PIECE_BYTES = 1 << 16
 class Outfile:
     """A file being written. `out`: where it goes, None: the screen, or `pieces`.
 
+    A device or a pipe (/dev/stdout) is written into; only a file is replaced.
+
     With a `recipient` (age1…) it is encrypted for them as it is written. Raises Invalid, or
     Refusal for a place that can't be written to.
     """
 
     def __init__(self, out: Path | None, recipient: str | None = None) -> None:
         self.out = out
+        self.beside = out is not None and (out.is_file() or not out.exists())
         self.recipients = [reader(recipient)] if recipient else []
         self.digest = hashlib.sha256()
 
     def __enter__(self) -> "Outfile":
         with self.sayable():
-            if self.out is None:
-                self.file: IO[bytes] = tempfile.TemporaryFile()
+            if self.out is not None and self.beside:
+                folder, name = self.out.parent, f".{self.out.name}."
+                self.file: IO[bytes] = tempfile.NamedTemporaryFile(
+                    dir=folder, prefix=name, delete=False
+                )
             else:
-                beside, name = self.out.parent, f".{self.out.name}."
-                self.file = tempfile.NamedTemporaryFile(dir=beside, prefix=name, delete=False)
+                self.file = tempfile.TemporaryFile()
         return self
 
     def __exit__(
@@ -53,7 +58,7 @@ class Outfile:
     ) -> None:
         with suppress(OSError):  # what could not be written is not wanted any more
             self.file.close()
-        if self.out is not None:
+        if self.beside:
             Path(self.file.name).unlink(missing_ok=True)
 
     @contextmanager
@@ -115,13 +120,14 @@ class Outfile:
     def publish(self) -> None:
         """Put it where it was wanted, whole."""
         with self.sayable():
-            if self.out is not None:
+            if self.out is not None and self.beside:
                 Path(self.file.name).replace(self.out)
                 return
             self.file.seek(0)
             sys.stdout.flush()
-            with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as screen:
-                shutil.copyfileobj(self.file, screen, PIECE_BYTES)
+            there = self.out or os.dup(sys.stdout.fileno())
+            with open(there, "wb") as written:
+                shutil.copyfileobj(self.file, written, PIECE_BYTES)
 
     def pieces(self) -> Iterator[bytes]:
         """What was written, from its beginning."""

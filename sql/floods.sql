@@ -19,7 +19,7 @@ with form as (
     join subscription s on s.id = l.subscription
     group by s.newsletter
 )
-select form.id as newsletter, sum(form.forms)::integer as forms,
+select form.id as newsletter, coalesce(sum(form.forms), 0)::integer as forms,
        coalesce(sum(answer.asked), 0)::integer as asked,
        coalesce(sum(answer.answered), 0)::integer as answered,
        exists (select from flood f where f.newsletter is not distinct from form.id) as on

@@ -325,24 +325,26 @@ from counted c
 where d.id = c.digest;
 
 -- name: progress
--- Ended batches are in the totals; of those nobody has touched, all mails wait.
-select d.sent + coalesce(o.sent, 0) as sent,
-       d.failed + coalesce(o.failed, 0) as failed,
-       d.dropped + coalesce(o.dropped, 0) as dropped,
-       coalesce(o.waiting, 0)
-           + (select coalesce(sum(mails), 0) from batch where digest = $1 and not touched)
-           as waiting
+-- Of each of these digests. Ended batches are in its totals; of those nobody has touched, all mails
+-- wait.
+select d.id as digest,
+       d.sent + o.sent as sent,
+       d.failed + o.failed as failed,
+       d.dropped + o.dropped as dropped,
+       o.waiting + (select coalesce(sum(b.mails), 0)
+                    from batch b
+                    where b.digest = d.id and not b.touched) as waiting
 from digest d
-left join (
+cross join lateral (
     select count(*) filter (where o.state = 'sent') as sent,
            count(*) filter (where o.state = 'failed') as failed,
            count(*) filter (where o.state = 'dropped') as dropped,
            count(*) filter (where o.state = 'waiting') as waiting
     from batch b
     join outbox o on o.batch = b.id
-    where b.digest = $1 and b.touched
-) o on true
-where d.id = $1;
+    where b.digest = d.id and b.touched
+) o
+where d.id = any ($1::integer[]);
 
 -- name: forget_settled
 -- Mails of letters and digests that were done with so many days ago; the digests keep their totals.

@@ -213,3 +213,13 @@ async def test_the_wrong_key_opens_nothing(
     assert "This key does not open the backup" in finished.stderr
     again = await commands.run(settings, key, "keys", "age", "--out", "other")
     assert again.returncode == 1
+
+
+async def test_an_old_backup_is_told_of_once_there_was_one(conn: Connection) -> None:
+    assert await backups.overdue(conn) is None
+    await backups.note(conn)
+    assert await backups.overdue(conn) is None
+    await conn.execute("update backup_made set at = at - interval '9 days'")
+    assert await backups.overdue(conn) is not None
+    await backups.note(conn)
+    assert await backups.overdue(conn) is None

@@ -133,7 +133,7 @@ def test_files_tests_and_benchmarks_that_a_document_names_are_there(name: str) -
         assert PLACE.search(path) or (TOP / path).exists(), path
     for test in re.findall(r"\btest_[a-z]\w+", code(name)):
         assert (TOP / "tests" / f"{test}.py").exists(), test
-    for bench in re.findall(r"\bbench\.(\w+)", code(name)):
+    for bench in re.findall(r"\bbench\.([a-z]\w*)", code(name)):
         assert (TOP / "bench" / f"{bench}.py").exists(), bench
 
 

@@ -39,6 +39,10 @@ async def names(conn: Connection) -> set[str | None]:
     return {flood.newsletter for flood in await floods.on(conn)}
 
 
+async def test_where_there_is_no_newsletter_yet_there_is_none(conn: Connection) -> None:
+    assert await floods.watch(conn) == ([], [])
+
+
 async def test_on_a_quiet_day_there_is_none(conn: Connection, vault: Vault) -> None:
     weekly = await world.make(conn, vault)
     await came(conn, weekly, floods.SOME)

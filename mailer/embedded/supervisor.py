@@ -115,8 +115,8 @@ def main() -> None:
             supervise(Path(sys.argv[1]))
         except Unavailable as refusal:
             sys.exit(f"Unavailable: {refusal}")
-        except subprocess.CalledProcessError as error:
-            sys.exit(f"{Path(error.cmd[-1]).name} failed")
+        except subprocess.CalledProcessError:
+            sys.exit("initdb failed")
 
 
 if __name__ == "__main__":

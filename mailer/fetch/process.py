@@ -26,6 +26,21 @@ DOCUMENTS = 100
 """After so many the process is replaced: whatever it leaked goes with it."""
 
 
+async def alone(module: str) -> asyncio.subprocess.Process:
+    """A module of ours as a process that knows nothing but what it is asked."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-m",
+        module,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        limit=MOST_ANSWER,
+        env=config.inherited(),
+    )
+
+
 class Parser:
     """One warm process, started at need, killed when it takes too long."""
 
@@ -72,17 +87,7 @@ class Parser:
 
     async def start(self) -> asyncio.subprocess.Process:
         self.documents = 0
-        self.running = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            "mailer.fetch.process",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            limit=MOST_ANSWER,
-            env=config.inherited(),
-        )
+        self.running = await alone("mailer.fetch.process")
         return self.running
 
     async def stop(self) -> None:

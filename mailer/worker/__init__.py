@@ -19,6 +19,7 @@
     jobs          work             what staff set going on a page: verifying, extracts
     housekeeping  beat             says that it lives, frees what silent workers hold
                   tell_staff       of what they should look at
+                  look_at_domain   asks DNS whether others believe its mails
                   tidy, sweep      deletes what has had its time
 
 Besides, two deliveries: letters to one person, on connections of their own so that digests never
@@ -138,6 +139,7 @@ class Worker:
         yield self.record.write_down, 5.0
         yield self.record.forget_again, 1800.0
         yield self.house.tell_staff, 60.0
+        yield self.house.look_at_domain, 60.0
         yield self.house.tidy, 1800.0
         yield self.house.sweep, 1800.0
 
