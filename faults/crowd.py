@@ -19,7 +19,7 @@ from mailer.digests import Digest
 AT_ONCE = 20
 ANSWER_SECONDS = 30.0
 AGAIN_SECONDS = 0.5
-ROAD_SECONDS = 60.0
+ROAD_SECONDS = 300.0
 """How long those who were thanked may take to the end, once nothing is broken any more."""
 
 BROKEN = (aiohttp.ClientError, OSError, TimeoutError)

@@ -16,6 +16,8 @@ from mailer.log.keep import Keep
 from mailer.verifications import Seen
 
 DRAIN_SECONDS = 90.0
+"""So long nothing may move: a machine that is busy with other things is slow, but gets on."""
+
 MORE_MEMORY = 1.5
 """How many times the memory from before a house may have at the end: it has composed a digest
 meanwhile, which it had not before."""
@@ -47,8 +49,8 @@ class Row:
 
 
 async def drained(house: House) -> list[str]:
-    """Wait until nothing waits; what still does when the time is over."""
-    end = time.monotonic() + DRAIN_SECONDS
+    """Wait until nothing waits; what still does when nothing has moved for long."""
+    before, end = list[str](), time.monotonic() + DRAIN_SECONDS
     while True:
         async with house.here.pool.acquire() as conn:
             # What a mail server put off, or a dying one left open, is due in minutes: not here.
@@ -57,6 +59,8 @@ async def drained(house: House) -> list[str]:
                 " (select from outbox o where o.batch = b.id and o.attempts > 0)"
             )
             waiting = await waits(conn, house)
+        if waiting != before:
+            before, end = waiting, time.monotonic() + DRAIN_SECONDS
         if not waiting or time.monotonic() > end:
             return waiting
         await asyncio.sleep(0.5)

@@ -18,9 +18,10 @@ BACKUP = "house.age"
 DRAIN_SECONDS = 90.0
 
 READ_SECONDS = 3.0
-HOT = ("request", "subject", "subscriber", "subscription", "consent_event", "outbox", "batch",
-       "digest", "newsletter", "notice", "bounce", "worker", "pace", "hit")  # fmt: skip
-STOP = "alter table batch drop column later;\n"
+HOT = ("request", "subscription", "consent_event", "outbox", "newsletter")
+"""Tables that every sign-up and every mail needs."""
+
+STOP = "alter table request drop column later;\n"
 
 
 # a backup
