@@ -286,6 +286,7 @@ def duplicates(this: Run, mails: Sequence[Mail]) -> tuple[Counter[tuple[int, flo
                 per_kill[first.port, between[0]] += 1
             else:
                 unexplained += 1
+                place.progress(f"twice for no reason: {first}, {second}")
     return per_kill, other_ids, unexplained
 
 

@@ -44,13 +44,13 @@ def network() -> Iterator[Sequence[str]]:
     names = [f"{BRIDGE}-{n}" for n in range(HOSTS)]
     try:
         ip("link", "add", BRIDGE, "type", "bridge")
-        ip("addr", "add", f"{NETWORK}.1/24", "dev", BRIDGE)
+        ip("addr", "add", f"{address(0)}/24", "dev", BRIDGE)
         ip("link", "set", BRIDGE, "up")
         for n, name in enumerate(names):
             ip("netns", "add", name)
             ip("link", "add", cable(n), "type", "veth", "peer", "name", "eth0", "netns", name)
             ip("link", "set", cable(n), "master", BRIDGE, "up")
-            ip("-n", name, "addr", "add", f"{NETWORK}.{n + 2}/24", "dev", "eth0")
+            ip("-n", name, "addr", "add", f"{address(n + 1)}/24", "dev", "eth0")
             ip("-n", name, "link", "set", "eth0", "up")
             ip("-n", name, "link", "set", "lo", "up")
         yield names
@@ -64,6 +64,16 @@ def cable(n: int) -> str:
     return f"mlrb{n}"
 
 
+def address(n: int) -> str:
+    """Of host number `n`; 0: the bridge."""
+    return f"{NETWORK}.{n + 1}"
+
+
+def inside(name: str) -> Sequence[str]:
+    """What goes before a command that runs on that host."""
+    return ["nsenter", f"--net=/run/netns/{name}"]
+
+
 async def main() -> None:
     if os.geteuid() != 0 or shutil.which("ip") is None:
         sys.exit("bench.hosts needs root and iproute2 (on Debian: apt-get install iproute2).")
@@ -73,7 +83,7 @@ async def main() -> None:
         network() as names,
         ExitStack() as stack,
     ):
-        server = Server(Path(folder) / "postgres", stack, f"{NETWORK}.1")
+        server = Server(Path(folder) / "postgres", stack, address(0))
         server.create()
         server.start()
         os.environ["MAILER_DATABASE_URL"] = server.url
@@ -102,7 +112,7 @@ async def run(
     log.touch()
     ports = [place.free_port() for _ in names]
     sink = [sys.executable, "-m", "bench.sink", str(log), *map(str, ports)]
-    stack.enter_context(place.process([*sink, "--host", f"{NETWORK}.1"]))
+    stack.enter_context(place.process([*sink, "--host", address(0)]))
     settings = {
         "MAILER_SMTP_CONNECTIONS": str(given.connections),
         "MAILER_RATE": str(given.rate),
@@ -111,8 +121,8 @@ async def run(
         await readers.seed(here, given.readers)
         digest, _ = await send.draft(here)
         for name, port in zip(names, ports, strict=True):
-            told = {**here.environ, "MAILER_SMTP_URL": f"smtp://{NETWORK}.1:{port}"}
-            command = ["ip", "netns", "exec", name, *place.mailer("work")]
+            told = {**here.environ, "MAILER_SMTP_URL": f"smtp://{address(0)}:{port}"}
+            command = [*inside(name), *place.mailer("work")]
             stack.enter_context(place.process(command, told))
         await approve(here, digest, len(names))
         await until(log, given.readers // 4)

@@ -7,7 +7,7 @@ evidence of their consent, and stages them; COPY writes rows of the same size, s
 a table like that one. `ratio`: the rows a second of both, in the same run. `peak_mb`: the command's
 whole process (resident, at its most), for a tenth of the rows and for all of them. `taken`: how
 many of them a second become confirmed subscriptions, in one worker's steps, each with its three
-events; `taken_ratio`: beside the same COPY.
+events; `taken_ratio`: beside the same COPY; `taken_cpu_us`: microseconds of CPU for each.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -57,8 +58,12 @@ async def main() -> None:
             "copy_a_second": round(given.rows / copied),
             "ratio": round(a_second / (given.rows / copied), 3),
             "peak_mb": [few["peak_mb"], all_["peak_mb"]],
-            "taken_a_second": round(taken),
-            "taken_ratio": round(taken / (given.rows / copied), 4),
+            "taken_a_second": round(taken.a_second),
+            "taken_ratio": round(taken.a_second / (given.rows / copied), 4),
+            "taken_cpu_us": {
+                "program": round(taken.program_us),
+                "postgresql": round(taken.postgres_us),
+            },
         }
     )
 
@@ -117,19 +122,29 @@ def bare(first: int, rows: int) -> Iterator[tuple[object, ...]]:
         yield uuid4(), 1, number, PAYLOAD[:64], os.urandom(32), PAYLOAD
 
 
-async def take(here: Place, people: int) -> float:
-    """People a second that become subscriptions."""
+@dataclass(frozen=True)
+class Taken:
+    """People a second that became subscriptions, and microseconds of CPU each of them took."""
+
+    a_second: float
+    program_us: float
+    postgres_us: float
+
+
+async def take(here: Place, people: int) -> Taken:
     place.progress(f"taking in {people} of them")
-    done, began = 0, time.monotonic()
-    while done < people:
-        async with here.pool.acquire() as conn:
-            await outbox.by_key(conn)
+    async with here.pool.acquire() as conn:
+        server = await place.postgres(conn)
+        await outbox.by_key(conn)
+        cpu, theirs, began = time.process_time(), place.children_seconds(server), time.monotonic()
+        done, some = 0, 1
+        while some and done < people:
             async with conn.transaction():
                 some = await imports.take(conn, here.vault, HOURS, BRING_AT_ONCE)
-        if not some:
-            break
-        done += some
-    return done / (time.monotonic() - began)
+            done += some
+        took = time.monotonic() - began
+        used, theirs = time.process_time() - cpu, place.children_seconds(server) - theirs
+    return Taken(done / took, used / done * 1e6, theirs / done * 1e6)
 
 
 if __name__ == "__main__":

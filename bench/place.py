@@ -1,5 +1,6 @@
 """Where benchmarks happen: a database of their own, the real commands as processes, the machine."""
 
+import asyncio
 import base64
 import json
 import os
@@ -54,16 +55,17 @@ class Place:
 
 
 @asynccontextmanager
-async def place(**named: str) -> AsyncIterator[Place]:
-    """Embedded PostgreSQL in a temporary folder (or MAILER_DATABASE_URL), migrated, one newsletter.
+async def place(*, parent: str = "", url: str = "", **named: str) -> AsyncIterator[Place]:
+    """The database at `url`, which must be empty, or an embedded one: migrated, one newsletter.
 
-    `named`: settings beside those that every process needs.
+    It lives in a temporary folder, in `parent`. `named`: settings beside those that every process
+    needs.
     """
-    with tempfile.TemporaryDirectory(prefix="mailer-bench-") as folder:
-        async with database(Path(folder)) as url:
+    with tempfile.TemporaryDirectory(prefix="mailer-bench-", dir=parent or None) as folder:
+        async with database(Path(folder), url) as its:
             told = {
                 "MAILER_DATA_DIR": folder,
-                "MAILER_DATABASE_URL": url,
+                "MAILER_DATABASE_URL": its,
                 "MAILER_SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
                 "MAILER_FROM": "Rights Weekly <weekly@news.example.org>",
                 "MAILER_BOUNCE_DOMAIN": "bounces.example.org",
@@ -72,20 +74,22 @@ async def place(**named: str) -> AsyncIterator[Place]:
                 **named,
             }
             settings = config.load(told, Path(folder) / "none")
-            async with db.pool(url) as pool:
+            async with db.pool(its) as pool:
                 vault, newsletter, notice = await furnish(pool, told["MAILER_SECRET_KEY"])
                 yield Place(told, settings, pool, vault, newsletter, notice)
 
 
 @asynccontextmanager
-async def database(folder: Path) -> AsyncIterator[str]:
-    """It must be empty: what is there is not touched."""
-    given = os.environ.get("MAILER_DATABASE_URL")
+async def database(folder: Path, named: str) -> AsyncIterator[str]:
+    """MAILER_DATABASE_URL where none is named; it must be empty: what is there is not touched."""
+    given = named or os.environ.get("MAILER_DATABASE_URL")
     if given:
         yield given
         return
     async with embedded.server(folder) as url:
         yield url
+    while not embedded.unowned(folder / "postgres"):  # it writes until it is gone
+        await asyncio.sleep(0.05)
 
 
 async def furnish(pool: Pool, key: str) -> tuple[Vault, Newsletter, Notice]:
@@ -106,10 +110,14 @@ async def furnish(pool: Pool, key: str) -> tuple[Vault, Newsletter, Notice]:
 
 @contextmanager
 def process(
-    command: Sequence[str], environ: Mapping[str, str] | None = None, log: Path | None = None
+    command: Sequence[str],
+    environ: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    *,
+    mortal: bool = False,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs while the block does; what it says is shown only if it ends before that, and stays in
-    `log`."""
+    """Runs while the block does; what it says stays in `log`, and is shown only if it ends before
+    that, unless it is expected to (`mortal`)."""
     with tempfile.TemporaryFile() if log is None else log.open("w+b") as said:
         started = subprocess.Popen(
             command, cwd=ROOT, stdout=said, stderr=said, env={**bare_environ(), **(environ or {})}
@@ -124,7 +132,7 @@ def process(
             except subprocess.TimeoutExpired:
                 started.kill()
                 started.wait()
-            if early is not None:
+            if early is not None and not mortal:
                 said.seek(0)
                 sys.stderr.write(said.read().decode(errors="replace"))
 
@@ -221,10 +229,10 @@ def family(pid: int) -> list[int]:
     return [pid, *(each for child in children(pid) for each in family(child))]
 
 
-def memory(pid: int) -> float:
-    """The most that a process ever had in memory (VmHWM), in MB."""
+def memory(pid: int, which: str = "VmHWM") -> float:
+    """The most that a process ever had in memory, in MB; VmRSS: what it has (proc(5))."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(which))
 
 
 async def postgres(conn: Connection) -> int:

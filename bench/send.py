@@ -7,8 +7,11 @@ and after us: `ratio` is ours to the mean of both. It reads no outbox and keeps 
 it, what a mail costs: CPU of the workers and of all of PostgreSQL's processes, approval included.
 
 `--late`: every reply comes so many milliseconds late (through bench.late), for us and for
-smtp-source. `--sign`: with DKIM, RSA-2048; `of_signing` is then our rate to what this machine's
-cores can sign if they do nothing else.
+smtp-source. `--sign`: with DKIM, RSA-2048; then another digest without. `of_signing` is then our
+rate to what this machine's cores can sign if they do nothing else. No program reaches that, for the
+mails must be sent by the same cores: `of_possible` is our rate to what they could do if each mail
+cost them what it does unsigned, and a signature; `of_smtp_source_and_signing` to what they could if
+it cost them what it costs smtp-source, and a signature.
 """
 
 import argparse
@@ -109,14 +112,15 @@ def late(running: ExitStack, port: int, milliseconds: int) -> int:
 
 async def compare(here: Place, given: argparse.Namespace, port: int) -> dict[str, object]:
     await readers.seed(here, given.readers)
-    digest, size = await draft(here)
     sessions = given.workers * given.connections
+    digest, size = await draft(here)
     before = source(given.readers, size, sessions, port)
-    cost = await send(here, digest, given.readers, given.workers)
+    cost = await send(here, here.environ, digest, given.readers, given.workers)
     after = source(given.readers, size, sessions, port)
+    beside = (before + after) / 2
     async with here.pool.acquire() as conn:
         machine = await place.machine(conn)
-    signing = {"of_signing": round(cost.a_second / signatures(), 3)} if given.sign else {}
+    signed = await signed_beside(here, given, cost.a_second, beside) if given.sign else {}
     return {
         "bench": "send",
         "machine": machine,
@@ -128,8 +132,28 @@ async def compare(here: Place, given: argparse.Namespace, port: int) -> dict[str
         "signed": given.sign,
         **cost.shown(),
         "smtp_source_a_second": [round(before), round(after)],
-        "ratio": round(cost.a_second / ((before + after) / 2), 3),
-        **signing,
+        "ratio": round(cost.a_second / beside, 3),
+        **signed,
+    }
+
+
+async def signed_beside(
+    here: Place, given: argparse.Namespace, ours: float, source: float
+) -> Mapping[str, float]:
+    """Our signed rate beside what the cores could do at most."""
+    plain = {k: v for k, v in here.environ.items() if not k.startswith("MAILER_DKIM")}
+    digest, _ = await draft(here, "of the week after")
+    unsigned = (await send(here, plain, digest, given.readers, given.workers)).a_second
+    alone = signatures()
+    possible, peers = (1 / (1 / rate + 1 / alone) for rate in (unsigned, source))
+    return {
+        "unsigned_a_second": round(unsigned),
+        "signatures_alone_a_second": round(alone),
+        "of_signing": round(ours / alone, 3),
+        "possible_a_second": round(possible),
+        "of_possible": round(ours / possible, 3),
+        "smtp_source_and_signing_a_second": round(peers),
+        "of_smtp_source_and_signing": round(ours / peers, 3),
     }
 
 
@@ -153,12 +177,13 @@ def signatures() -> float:
 # setting up
 
 
-async def draft(here: Place) -> tuple[Digest, int]:
-    """A digest, and the bytes of one mail of it."""
+async def draft(here: Place, which: str = "of the week") -> tuple[Digest, int]:
+    """A digest of a dozen new articles, and the bytes of one mail of it."""
     async with here.pool.acquire() as conn, conn.transaction():
         for n in range(ARTICLES):
             url = f"https://example.org/rulings/{n}"
-            article = Draft(f"ruling-{n}", f"Ruling {n}: the order is void", "en", url, SUMMARY)
+            title = f"Ruling {n} {which}: the order is void"
+            article = Draft(f"{n} {which}", title, "en", url, SUMMARY)
             await articles.add(conn, here.newsletter.id, article)
         digest = await digests.create(conn, here.newsletter, "weekly", by="bench")
         _, composed = await editions.compose(conn, here.settings, digest)
@@ -171,11 +196,13 @@ async def draft(here: Place) -> tuple[Digest, int]:
 # measuring
 
 
-async def send(here: Place, digest: Digest, mails: int, workers: int) -> Cost:
-    """From the approval until the last mail is settled."""
+async def send(
+    here: Place, environ: Mapping[str, str], digest: Digest, mails: int, workers: int
+) -> Cost:
+    """From the approval until the last mail is settled; workers with the processes they start."""
     with ExitStack() as running:
         working = [
-            running.enter_context(place.process(place.mailer("work"), here.environ))
+            running.enter_context(place.process(place.mailer("work"), environ))
             for _ in range(workers)
         ]
         async with here.pool.acquire() as conn:
@@ -183,7 +210,7 @@ async def send(here: Place, digest: Digest, mails: int, workers: int) -> Cost:
                 await asyncio.sleep(LOOK_SECONDS)
             await asyncio.sleep(1)
             server = await place.postgres(conn)
-            idle = sum(place.cpu_seconds(each.pid) for each in working)
+            idle = sum(place.children_seconds(each.pid) for each in working)
             at_first, began = place.children_seconds(server), time.monotonic()
             async with conn.transaction():
                 await editions.approve(
@@ -197,7 +224,7 @@ async def send(here: Place, digest: Digest, mails: int, workers: int) -> Cost:
             return Cost(
                 mails / took,
                 approving,
-                (sum(place.cpu_seconds(each.pid) for each in working) - idle) / mails,
+                (sum(place.children_seconds(each.pid) for each in working) - idle) / mails,
                 (approved - at_first) / mails,
                 (place.children_seconds(server) - approved) / mails,
                 max(place.memory(each.pid) for each in working),

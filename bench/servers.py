@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 from bench import place
 from mailer.embedded import programs
@@ -17,11 +19,19 @@ SETTINGS = {
 
 
 class Server:
-    """A PostgreSQL of its own, in a folder of its own."""
+    """A PostgreSQL of its own, in a folder of its own; `environ`: what its processes inherit."""
 
-    def __init__(self, folder: Path, stack: ExitStack, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stack: ExitStack,
+        host: str = "127.0.0.1",
+        settings: Mapping[str, str] = SETTINGS,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.host = host
+        self.settings, self.environ = settings, environ
         self.port = place.free_port()
         self.stack = stack
         self.bin = programs.binaries(folder / "none")
@@ -29,7 +39,9 @@ class Server:
 
     def run(self, program: str, *arguments: str) -> None:
         command = [*self.as_nobody, str(self.bin / program), *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{program} failed: {done.stderr}")
 
     def create(self) -> None:
         self.run("initdb", f"--pgdata={self.folder}", "--username=mailer", "--auth=trust")
@@ -41,17 +53,21 @@ class Server:
         self.run("pg_basebackup", "-D", str(self.folder), "-R", "-X", "stream", "-d", where)
 
     def start(self) -> None:
-        told = [f"-c{name}={value}" for name, value in SETTINGS.items()]
+        told = [f"-c{name}={value}" for name, value in self.settings.items()]
         told.append(f"-clisten_addresses={self.host}")
         sockets = ["-k", str(self.folder)]
         command = [
             *(*self.as_nobody, str(self.bin / "postgres"), "-D", str(self.folder)),
             *("-p", str(self.port), *sockets, *told),
         ]
-        self.running = self.stack.enter_context(place.process(command))
+        self.running = self.stack.enter_context(place.process(command, self.environ, mortal=True))
         ready = [str(self.bin / "pg_isready"), "-q", "-h", self.host, "-p", str(self.port)]
         while subprocess.run(ready, check=False).returncode:
             time.sleep(0.1)
+
+    def stop(self, how: Literal["fast", "immediate"]) -> None:
+        """In order, or as if it had crashed; returns when it is gone."""
+        self.run("pg_ctl", "stop", "-D", str(self.folder), "-m", how)
 
     def die(self) -> None:
         """At once, all of it, as a machine does."""

@@ -71,9 +71,9 @@ class Connection(asyncio.Protocol):
         if verb == b"EHLO":
             return OFFER
         if verb == b"MAIL":
-            self.sender = line.partition(b"<")[2].partition(b">")[0].decode()
+            self.sender = within(line)
         if verb == b"RCPT":
-            self.recipient = line.partition(b"<")[2].partition(b">")[0].decode()
+            self.recipient = within(line)
         if verb == b"DATA":
             self.text = True
             return b"354 go on\r\n"
@@ -81,6 +81,16 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_later(self.late + 0.01, self.transport.close)
             return b"221 2.0.0 bye\r\n"
         return b"250 2.0.0 fine\r\n"
+
+
+def within(line: bytes) -> str:
+    """The address in angle brackets."""
+    return line.partition(b"<")[2].partition(b">")[0].decode()
+
+
+def message_id(raw: bytes) -> str:
+    found = MESSAGE_ID.search(raw)
+    return found[1].decode() if found else "-"
 
 
 def main() -> None:
@@ -98,9 +108,7 @@ async def serve(log: TextIO, host: str, ports: Sequence[int], late: float) -> No
     loop = asyncio.get_running_loop()
 
     def write(mail: Mail) -> None:
-        found = MESSAGE_ID.search(mail.raw)
-        name = found[1].decode() if found else "-"
-        log.write(f"{time.time():.4f} {mail.port} {mail.recipient} {name}\n")
+        log.write(f"{time.time():.4f} {mail.port} {mail.recipient} {message_id(mail.raw)}\n")
         log.flush()
 
     def client(port: int) -> Connection:

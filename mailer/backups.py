@@ -20,7 +20,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import IO, Any
 
 from mailer import __version__, db, migrate
@@ -38,6 +38,9 @@ MADE_BY_MIGRATIONS = "migration"
 FRAME = struct.Struct(">cI")
 FRAME_BYTES = 1 << 24
 GZIP = 16 + zlib.MAX_WBITS
+
+OLD = timedelta(days=8)
+"""Of a backup: more than a week, and a day for whoever makes one a week."""
 
 Write = Callable[[bytes], object]
 Told = Callable[[int], object]
@@ -153,6 +156,17 @@ async def in_order(conn: Connection) -> list[Table]:
             ordered.append(by_name[name])
             del waiting[name]
     return ordered
+
+
+async def note(conn: Connection) -> None:
+    """Keep when it was made, for whoever asks how old the latest is."""
+    await conn.execute(SQL.note)
+
+
+async def overdue(conn: Connection) -> datetime | None:
+    """When the latest was made, if it is old; None also where nobody has made any."""
+    made: datetime | None = await conn.fetchval(SQL.overdue, OLD)
+    return made
 
 
 # reading

@@ -168,6 +168,14 @@ class Source:
             ) from None
 
 
+def inherited() -> Mapping[str, str]:
+    """What a process of ours that is to know no setting and no secret takes over from us."""
+    needed = ("PATH", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+    root = str(Path(__file__).parents[1])
+    kept = {name: os.environ[name] for name in needed if name in os.environ}
+    return {**kept, "PYTHONPATH": root, "PYTHONUTF8": "1"}
+
+
 def load(environ: Mapping[str, str] = os.environ, dotenv: Path = Path(".env")) -> Settings:
     """Settings of this process. Raises Misconfigured, naming the setting."""
     named = {**content(dotenv), **environ}

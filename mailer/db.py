@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from mailer import resources
+from mailer import __version__, resources
 from mailer.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -130,11 +130,18 @@ def beside(url: str, name: str) -> str:
     return f"{parts.scheme}://{parts.netloc}/{name}" + (f"?{parts.query}" if parts.query else "")
 
 
+def named(name: str) -> dict[str, str]:
+    """What PostgreSQL shows of who is connected, and `migrate` asks for."""
+    return {"application_name": f"mailer {name} {__version__}"}
+
+
 @asynccontextmanager
-async def connection(url: str) -> AsyncIterator[Connection]:
+async def connection(url: str, name: str = "command") -> AsyncIterator[Connection]:
     """One connection for a command. Raises Unavailable if the database does not answer."""
     async with reachable():
-        conn = await asyncpg.connect(url, timeout=CONNECT_SECONDS, **writable(url))
+        conn = await asyncpg.connect(
+            url, timeout=CONNECT_SECONDS, server_settings=named(name), **writable(url)
+        )
     try:
         await prepare(conn)
         yield conn
@@ -143,7 +150,7 @@ async def connection(url: str) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def pool(url: str, *, size: int = 10) -> AsyncIterator[Pool]:
+async def pool(url: str, *, size: int = 10, name: str = "command") -> AsyncIterator[Pool]:
     """At most `size` connections, opened as needed. Raises Unavailable like `connection`."""
     async with reachable():
         opened = await asyncpg.create_pool(
@@ -152,6 +159,7 @@ async def pool(url: str, *, size: int = 10) -> AsyncIterator[Pool]:
             max_size=size,
             init=prepare,
             timeout=CONNECT_SECONDS,
+            server_settings=named(name),
             **writable(url),
         )
     try:

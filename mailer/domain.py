@@ -6,8 +6,9 @@ Each finding is what was looked at, and a sentence if something is wrong.
 """
 
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TypeAlias
 
 import dns.asyncresolver
@@ -15,14 +16,19 @@ import dns.exception
 import dns.resolver
 import dns.reversename
 
-from mailer import dkim
+from mailer import db, dkim
 from mailer.config import Settings, Smtp
+from mailer.db import Connection
 from mailer.errors import Misconfigured, Unavailable
 
 Finding: TypeAlias = tuple[str, str | None]
 IP: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+SQL = db.statements("domain")
+
+EVERY = timedelta(hours=2)
 SECONDS = 5.0
+UNANSWERED = "DNS"
 MOST_LOOKUPS = 10
 """Of one SPF record (RFC 7208, 4.6.4)."""
 
@@ -79,7 +85,32 @@ async def findings(settings: Settings, names: Names) -> AsyncIterator[Finding]:
             async for found in look:
                 yield found
         except (Unavailable, Misconfigured) as error:
-            yield "DNS", str(error)
+            yield UNANSWERED, str(error)
+
+
+# what is known of it: a worker looks from time to time, and pages ask the database
+
+
+async def due(conn: Connection) -> bool:
+    """Whether it is time to look again; whoever is told so does."""
+    await conn.execute(SQL.begin)
+    return bool(await conn.fetchval(SQL.claim, EVERY))
+
+
+async def wrong(settings: Settings, names: Names) -> list[Finding] | None:
+    """What is wrong. None: DNS did not answer, which says nothing of the domain."""
+    found = [each async for each in findings(settings, names) if each[1] is not None]
+    return None if any(what == UNANSWERED for what, _ in found) else found
+
+
+async def keep(conn: Connection, found: Sequence[Finding]) -> None:
+    await conn.execute(SQL.keep, list(found))
+
+
+async def known(conn: Connection) -> list[Finding]:
+    """What was wrong when somebody looked last."""
+    kept = await conn.fetchval(SQL.wrong)
+    return [(what, why) for what, why in kept or ()]
 
 
 # SPF

@@ -139,12 +139,13 @@ def mould(letter: Written, domain: str) -> Mould:
 
 
 def sound(made: Mould) -> Mould:
-    """What SMTP relies on and nobody looks for again: CRLF only, no line that begins with a dot."""
+    """What SMTP relies on and nobody looks for again: ASCII, CRLF, no dot begins a line."""
     whole = b"".join(p if isinstance(p, bytes) else b"slot" for p in made.parts)
     breaks = whole.count(b"\r\n")
     assert whole.count(b"\n") == whole.count(b"\r") == breaks, "a mail's lines end in CRLF"
     assert b"\r\n." not in whole, "no line of a mail begins with a dot"
     assert whole.endswith(b"\r\n")
+    assert whole.isascii()
     assert b"\0" not in whole
     return made
 

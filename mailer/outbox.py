@@ -202,17 +202,20 @@ async def turn(
     worker: UUID,
     settled: Sequence[tuple[int, Settled, str | None]],
     asked: Mapping[int, bytes],
+    *,
+    letters: bool,
 ) -> Mapping[int, bool]:
     """Settle what came back, and take the last look before the wire at what is to go.
 
     `settled`: ids, what became of them for good, the server's words. `asked`: ids with the
-    suppression hash of their addresses. Returns whether each of these is still wanted by whom it
-    goes to; left out: what the worker does not hold any more, or is settled already, or is of a
-    digest that is paused or cancelled.
+    suppression hash of their addresses; all are letters, or all mails of digests. Returns whether
+    each of these is still wanted by whom it goes to; left out: what the worker does not hold any
+    more, or is settled already, or is of a digest that is paused or cancelled.
     """
     ids, states, replies = zip(*settled, strict=True) if settled else ((), (), ())
     said = list(ids), list(states), list(replies)
-    rows = await conn.fetch(SQL.turn, worker, list(asked), list(asked.values()), *said)
+    turn = SQL.turn_letters if letters else SQL.turn_digests
+    rows = await conn.fetch(turn, worker, list(asked), list(asked.values()), *said)
     return {row["id"]: row["wanted"] for row in rows}
 
 
@@ -267,9 +270,13 @@ async def drop_cancelled(conn: Connection) -> None:
 
 async def progress(conn: Connection, digest: int) -> Mapping[str, int]:
     """How many mails of a digest are in each state."""
-    counted = await conn.fetchrow(SQL.progress, digest)
-    assert counted is not None, "digests are never deleted"
-    return {state: counted[state] for state in STATES}
+    return (await progress_of(conn, [digest]))[digest]
+
+
+async def progress_of(conn: Connection, digests: Sequence[int]) -> Mapping[int, Mapping[str, int]]:
+    """The same by digest."""
+    counted = await conn.fetch(SQL.progress, list(digests))
+    return {row["digest"]: {state: row[state] for state in STATES} for row in counted}
 
 
 # forgetting
@@ -297,7 +304,8 @@ async def settled_due(conn: Connection, days: int) -> Due:
 async def beat(conn: Connection, worker: UUID) -> None:
     """Say that the worker lives, and free what silent ones hold.
 
-    Whoever was silent themselves waits a beat: perhaps it was the database that nobody could reach.
+    Whoever was silent themselves, or is new, waits a beat: perhaps it was the database that nobody
+    could reach, and the others are about to say that they live.
     """
     was_silent = await conn.fetchval(SQL.beat, worker)
     if not was_silent:

@@ -1,7 +1,9 @@
 """Pictures of articles, kept here: whoever opens a mail asks nobody else for them.
 
 A worker brings them once from the site, by the rules of feeds; a newsletter that wants no images
-has none brought. Their address with us is their content's hash, and the same for every reader.
+has none brought. They are drawn anew (`fetch.redraw`), so that nothing is in them but what is seen.
+Their address with us is their content's hash, and the same for every reader. They go when no mail
+shows them and no digest will.
 """
 
 import hashlib
@@ -67,3 +69,15 @@ async def frames(conn: Connection, urls: Sequence[str]) -> Mapping[str, Frame]:
 
 async def find(conn: Connection, sha256: bytes) -> Picture | None:
     return await db.first(conn, Picture, SQL.find, sha256)
+
+
+async def unwanted(conn: Connection) -> int:
+    """How many no mail shows, and no digest will."""
+    counted: int = await conn.fetchval(SQL.unwanted)
+    return counted
+
+
+async def forget(conn: Connection, limit: int) -> int:
+    """Delete up to `limit` of those; how many there were."""
+    status: str = await conn.execute(SQL.forget, limit)
+    return int(status.rsplit(maxsplit=1)[-1])

@@ -15,6 +15,7 @@
       vain
     counts of forms, solutions    a day after
       of puzzles
+    pictures of articles          when no mail shows them, and no digest will
 
 Whoever has had the use of their data restricted (Article 18) is passed over until that is lifted.
 """
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from mailer import answers, db, keys, limits, outbox, subscribers, subscriptions
+from mailer import answers, db, keys, limits, outbox, pictures, subscribers, subscriptions
 from mailer.config import Settings
 from mailer.consent import SYSTEM
 from mailer.db import Connection
@@ -80,6 +81,7 @@ async def outlook(conn: Connection, for_: Terms) -> Mapping[str, Due]:
         "bounces": await look(conn, SQL.bounces_due, BOUNCES),
         "marks of reports": await look(conn, SQL.told_due, REPORTS),
         "counts of forms": await look(conn, SQL.counts_due),
+        "pictures": Due(await pictures.unwanted(conn), None, None),
     }
 
 
@@ -113,6 +115,7 @@ async def sweep(conn: Connection, held: Vault, for_: Terms) -> Mapping[str, int]
         "bounces": await conn.fetchval(SQL.forget_bounces, BOUNCES, ROWS),
         "reports that came back": await conn.fetchval(SQL.forget_reports, REPORTS, ROWS),
         "marks of reports": await conn.fetchval(SQL.forget_told, REPORTS, ROWS),
+        "pictures": await pictures.forget(conn, ROWS),
     }
     return {what: count for what, count in gone.items() if count}
 

@@ -11,8 +11,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 Purpose = Literal["confirm", "refuse", "leave", "manage", "address", "bounce", "renew", "desk"]
 
@@ -29,8 +28,7 @@ SLOTS: Mapping[Purpose, str] = {
 (its last character has spare bits set). `letters` keeps it out of words that aren't ours."""
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """`handle`: a signed 32-bit integer; `proof`: 16 bytes."""
 
     handle: int

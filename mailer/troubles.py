@@ -4,6 +4,7 @@
     held                 its articles came at once, and wait for an editor
     silent               nothing new in it for longer than it is used to
     waiting              a digest that was to go by itself does not
+    ready                one that its schedule made waits to be approved, as its newsletter wants
     storm, complaints,   alarms of `bounces.health`
     many-complaints
     flood                more forms come for a newsletter than people send
@@ -14,7 +15,7 @@ last. One that ended and comes back is new.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
@@ -40,6 +41,7 @@ Kind: TypeAlias = Literal[
     "held",
     "silent",
     "waiting",
+    "ready",
     "flood",
     "storm",
     "complaints",
@@ -94,6 +96,8 @@ class Trouble:
                 said = translate(
                     "It was to go by itself, and does not until you have looked at it.", language
                 )
+            case "ready":
+                said = translate("It is made, and waits for you to approve it.", language)
             case "storm":
                 said = translate(
                     "{share} of its mails to {provider} came back as unknown, more than can be so. "
@@ -126,6 +130,7 @@ async def present(conn: Connection) -> list[Trouble]:
     for feed in await feeds.all_(conn):
         found += of_feed(feed, of[feed.newsletter])
     found += [of_digest(digest, of[digest.newsletter]) for digest in await digests.stuck(conn)]
+    found += [of_ready(digest, of[digest.newsletter]) for digest in await digests.ready(conn)]
     found += [of_alarm(alarm, named[alarm.newsletter]) for alarm in await health.alarms(conn)]
     found += [of_flood(f, of[f.id]) for f in await floods.on(conn) if f.id is not None]
     return found
@@ -151,6 +156,10 @@ def of_digest(digest: Digest, newsletter: Newsletter) -> Trouble:
     hint = [f"mailer digest {verb} {which}" for verb in ("preview", "approve")]
     why = digest.problem or ""
     return Trouble("waiting", str(digest.id), newsletter, hint, digest=digest.number, said=why)
+
+
+def of_ready(digest: Digest, newsletter: Newsletter) -> Trouble:
+    return replace(of_digest(digest, newsletter), kind="ready")
 
 
 def of_alarm(alarm: Alarm, newsletter: Newsletter) -> Trouble:

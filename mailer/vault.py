@@ -11,7 +11,7 @@ values and makes the proofs in the links mailed to them. Formats, byte by byte:
 
 import base64
 import binascii
-import hmac
+import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,6 +33,11 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 BLOCK_BYTES = 64
 SEALED_VERSION = b"\x01"
+PAD_BYTES = 64
+INNER = bytes(byte ^ 0x36 for byte in range(256))
+OUTER = bytes(byte ^ 0x5C for byte in range(256))
+"""The pads of HMAC, for each byte of a key."""
+
 NAMES = ("index", "suppression", "network", "form", "log", "bounce", "staff")
 
 
@@ -56,6 +61,7 @@ class Vault:
         self._wrapping = {key_id(m): AESGCM(derive(m, "wrapping")) for m in masters}
         self.newest = self.wraps = key_id(masters[0])
         self._keys: dict[str, bytes] = {}
+        self._macs: dict[str, Mac] = {}
 
     @property
     def holds(self) -> list[bytes]:
@@ -87,6 +93,7 @@ class Vault:
 
     def take_key(self, name: str, wrapped: bytes) -> None:
         self._keys[name] = self._unwrap(wrapped, name.encode())
+        self._macs[name] = Mac(self._keys[name])
 
     def rewrap_key(self, name: str, wrapped: bytes) -> bytes:
         return self._wrap(self._unwrap(wrapped, name.encode()), name.encode())
@@ -148,7 +155,7 @@ class Vault:
         return self._digest("staff", text)
 
     def _digest(self, name: str, text: str) -> bytes:
-        return hmac.digest(self._keys[name], text.encode(), "sha256")
+        return self._macs[name].digest(text.encode())
 
 
 def signed_by(verifier: bytes, signature: bytes, message: bytes) -> bool:
@@ -158,6 +165,26 @@ def signed_by(verifier: bytes, signature: bytes, message: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+class Mac:
+    """HMAC-SHA-256 (RFC 2104) under one key of at most 64 bytes, whose pads are hashed but once.
+
+    For where it is asked four times a mail, a million times: `hmac` begins anew each time.
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(PAD_BYTES, b"\0")
+        self._inner = hashlib.sha256(block.translate(INNER))
+        self._outer = hashlib.sha256(block.translate(OUTER))
+
+    def digest(self, text: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(text)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 # values of a subject
@@ -180,8 +207,12 @@ def unseal(subject: Subject, place: str, sealed: bytes) -> bytes:
 
 def proof(subject: Subject, purpose: Purpose, row: str) -> bytes:
     """The proof in a token for one purpose and one row: 16 bytes, made from the subject's key."""
-    text = f"mailer/token/{purpose}/{row}".encode()
-    return hmac.digest(subject.dek, text, "sha256")[:PROOF_BYTES]
+    return proven(Mac(subject.dek), purpose, row)
+
+
+def proven(mac: "Mac", purpose: Purpose, row: str) -> bytes:
+    """`proof`, where a subject's `mac` is at hand for several."""
+    return mac.digest(f"mailer/token/{purpose}/{row}".encode())[:PROOF_BYTES]
 
 
 def salt(subject: Subject, event: UUID) -> bytes:

@@ -52,3 +52,10 @@ select format('create database %I template template0', $1::text);
 
 -- name: to_drop
 select format('drop database if exists %I with (force)', $1::text);
+
+-- name: note
+insert into backup_made default values on conflict (one) do update set at = now();
+
+-- name: overdue
+-- When it was made, if that is longer ago than this.
+select at from backup_made where at < now() - $1::interval;

@@ -19,17 +19,22 @@ order by id
 limit 1;
 
 -- name: count_new
--- Translations of one article count once.
-select count(distinct coalesce('w' || a.work, 'a' || a.id))
-from article a
-where a.newsletter = $1
-  and not a.known
-  and not a.held
-  and a.withdrawn_at is null
-  and not exists (
-      select from digest_article l
-      where l.newsletter = $1 and l.cadence = $2 and l.article = a.id
-  );
+-- By newsletter and cadence, of one ($1, $2) or of all: what it has not had yet. Translations of one
+-- article count once.
+select n.id as newsletter, c.cadence, count(distinct coalesce('w' || a.work, 'a' || a.id)) as fresh
+from newsletter n
+cross join unnest(n.cadences) as c (cadence)
+left join article a
+    on a.newsletter = n.id
+   and not a.known
+   and not a.held
+   and a.withdrawn_at is null
+   and not exists (
+       select from digest_article l
+       where l.newsletter = n.id and l.cadence = c.cadence and l.article = a.id
+   )
+where ($1::integer is null or n.id = $1) and ($2::text is null or c.cadence = $2)
+group by n.id, c.cadence;
 
 -- name: choose
 -- What was published first comes first; by first sight, never by date. Translations go together.
@@ -139,6 +144,13 @@ from digest
 where state = 'draft' and problem is not null
 order by id;
 
+-- name: ready -> mailer.digests.Digest
+select id, newsletter, number, cadence, state, introduction, created_by, created_at, approved_by,
+       approved_at, finished_at, version, send_at, issued, despite, problem
+from digest
+where state = 'draft' and problem is null and created_by = $1
+order by id;
+
 -- name: sent -> mailer.digests.Digest
 select id, newsletter, number, cadence, state, introduction, created_by, created_at, approved_by,
        approved_at, finished_at, version, send_at, issued, despite, problem
@@ -170,11 +182,16 @@ order by array_position($1::bigint[], id);
 select l.article from digest_article l where l.digest = $1 and l.pinned;
 
 -- name: count_articles
-select count(distinct coalesce('w' || a.work, 'a' || a.id))
-from digest_article l
-join digest d on d.id = l.digest and d.cadence = l.cadence
-join article a on a.id = l.article
-where l.digest = $1 and l.position is not null;
+-- By digest, of these.
+select d.id as digest, n.slug as newsletter,
+       count(distinct coalesce('w' || a.work, 'a' || a.id)) as articles
+from digest d
+join newsletter n on n.id = d.newsletter
+left join digest_article l
+    on l.digest = d.id and l.cadence = d.cadence and l.position is not null
+left join article a on a.id = l.article
+where d.id = any ($1::integer[])
+group by d.id, n.slug;
 
 -- name: had
 -- Works of this digest that editions of the cadence have shown, by language.
@@ -263,9 +280,18 @@ using article a
 where l.digest = $1 and a.id = l.article and a.withdrawn_at is not null and l.position is not null;
 
 -- name: freeze
-insert into edition (digest, language, subject, html, text, articles, main)
-values ($1, $2, $3, $4, $5, $6, $7)
-returning id;
+-- The pictures that it shows are kept as long as it is.
+with made as (
+    insert into edition (digest, language, subject, html, text, articles, main)
+    values ($1, $2, $3, $4, $5, $6, $7)
+    returning id
+), pictured as (
+    insert into edition_picture
+    select distinct made.id, decode(shown.match[1], 'hex')
+    from made
+    cross join regexp_matches($4, '/picture/([0-9a-f]{64})', 'g') as shown (match)
+)
+select id from made;
 
 -- name: say_shown
 update digest_article l
@@ -297,6 +323,12 @@ select digest, language, subject, html, text, articles, main, id
 from edition
 where digest = $1 and main
 order by language;
+
+-- name: headlines -> mailer.digests.Headline
+select digest, language, subject, articles
+from edition
+where digest = any ($1::integer[]) and main
+order by digest, language;
 
 -- name: to_begin -> mailer.digests.Digest
 -- While one of a newsletter begins, others skip that newsletter; `begin` makes sure it is once.
@@ -391,6 +423,13 @@ on conflict (subscription, cadence, language) do update set issued = excluded.is
 
 -- name: pause
 update digest set state = 'paused' where id = $1 and state = 'sending' returning true;
+
+-- name: pause_all
+-- Slug and number of each.
+update digest d set state = 'paused'
+from newsletter n
+where n.id = d.newsletter and d.state = 'sending'
+returning n.slug || ' ' || d.number as name;
 
 -- name: resume
 update digest set state = 'sending' where id = $1 and state = 'paused' returning true;

@@ -24,8 +24,12 @@ left join hit h
 group by k.key;
 
 -- name: reserve
+-- Nobody waits behind more than a hundred turns like this one, or ten seconds of others: what was
+-- taken further ahead was taken before the clock was set back.
 insert into pace (name, at) values ($1, now() + $2::interval)
-on conflict (name) do update set at = greatest(pace.at, now()) + $2::interval
+on conflict (name) do update
+set at = least(greatest(pace.at, now()), now() + greatest(100 * $2::interval, interval '10 seconds'))
+    + $2::interval
 returning extract(epoch from at - $2::interval - now())::float;
 
 -- name: forget_old

@@ -170,16 +170,42 @@ join subject k on k.id = f.id
 where o.batch = any ($1::bigint[]) and o.state = 'waiting'
 order by o.id;
 
--- name: turn
+-- name: turn_digests
 -- Both sides of the wire in one round trip: what came back is settled, and what is to go is looked
--- at a last time.
+-- at a last time. Thousands of mails a second go through here, so nothing is joined that the mails
+-- of digests don't need.
 --
 -- Settled ($4 to $6): what was sent was sent, whoever holds it by now; said twice, it changes nothing.
 --
--- Looked at ($2, $3): `wanted` of those that the worker holds and may send now. A confirmation is
--- wanted while its subscription is pending; "is this your new address?" while that is asked, unless
--- too many have asked to have their mail there; everything else while it is confirmed. A letter to
--- staff is wanted while there is the account; suppressions are about readers.
+-- Looked at ($2, $3): `wanted` of those that the worker holds and may send now.
+with settled as (
+    update outbox o
+    set state = said.state, reply = said.reply, settled_at = now(),
+        attempts = o.attempts + case said.state when 'dropped' then 0 else 1 end
+    from unnest($4::bigint[], $5::text[], $6::text[]) as said (id, state, reply)
+    where o.id = said.id
+      and (o.state = 'waiting' or said.state = 'sent' and o.state <> 'sent')
+)
+select o.id,
+       p.restricted_at is null
+           and s.state = 'confirmed'
+           and (s.paused_until is null or s.paused_until <= now())
+           and not exists (select from suppression x where x.hash = asked.hash)
+       as wanted
+from unnest($2::bigint[], $3::bytea[]) as asked (id, hash)
+join outbox o on o.id = asked.id and o.state = 'waiting'
+join subscription s on s.id = o.subscription
+join subscriber p on p.id = s.subscriber
+where o.batch = any (array(
+    select b.id from batch b join digest d on d.id = b.digest
+    where b.worker = $1 and d.state = 'sending'
+));
+
+-- name: turn_letters
+-- The same of letters. A confirmation is wanted while its subscription is pending; "is this your
+-- new address?" while that is asked, unless too many have asked to have their mail there; everything
+-- else while it is confirmed. A letter to staff is wanted while there is the account; suppressions
+-- are about readers.
 with settled as (
     update outbox o
     set state = said.state, reply = said.reply, settled_at = now(),
@@ -199,7 +225,6 @@ select o.id,
                    when 'confirm' then s.state = 'pending'
                    else s.state = 'confirmed'
                end is true
-           and (o.digest is null or s.paused_until is null or s.paused_until <= now())
            and not exists (select from suppression x where x.hash = asked.hash)
        end as wanted
 from unnest($2::bigint[], $3::bytea[]) as asked (id, hash)
@@ -209,8 +234,7 @@ left join subscription s on s.id = o.subscription
 left join subscriber p on p.id = s.subscriber
 left join staff f on f.id = o.staff
 left join address_change c on c.subscriber = p.id and o.kind = 'address'
-left join digest d on d.id = o.digest
-where o.digest is null or d.state = 'sending';
+where o.digest is null;
 
 -- name: attest
 update outbox set attested = true where id = $1;
@@ -301,24 +325,26 @@ from counted c
 where d.id = c.digest;
 
 -- name: progress
--- Ended batches are in the totals; of those nobody has touched, all mails wait.
-select d.sent + coalesce(o.sent, 0) as sent,
-       d.failed + coalesce(o.failed, 0) as failed,
-       d.dropped + coalesce(o.dropped, 0) as dropped,
-       coalesce(o.waiting, 0)
-           + (select coalesce(sum(mails), 0) from batch where digest = $1 and not touched)
-           as waiting
+-- Of each of these digests. Ended batches are in its totals; of those nobody has touched, all mails
+-- wait.
+select d.id as digest,
+       d.sent + o.sent as sent,
+       d.failed + o.failed as failed,
+       d.dropped + o.dropped as dropped,
+       o.waiting + (select coalesce(sum(b.mails), 0)
+                    from batch b
+                    where b.digest = d.id and not b.touched) as waiting
 from digest d
-left join (
+cross join lateral (
     select count(*) filter (where o.state = 'sent') as sent,
            count(*) filter (where o.state = 'failed') as failed,
            count(*) filter (where o.state = 'dropped') as dropped,
            count(*) filter (where o.state = 'waiting') as waiting
     from batch b
     join outbox o on o.batch = b.id
-    where b.digest = $1 and b.touched
-) o on true
-where d.id = $1;
+    where b.digest = d.id and b.touched
+) o
+where d.id = any ($1::integer[]);
 
 -- name: forget_settled
 -- Mails of letters and digests that were done with so many days ago; the digests keep their totals.
@@ -366,17 +392,20 @@ select count(*) filter (where done_at < now() - make_interval(days => $1)) as du
 from mail;
 
 -- name: beat
--- Whether the worker was itself silent before.
+-- Whether the worker was itself silent before, or is new, or the clock was set back since.
 with before as (
     select seen_at from worker where id = $1
 ), beaten as (
     insert into worker (id) values ($1) on conflict (id) do update set seen_at = now()
 )
-select coalesce((select seen_at < now() - interval '8 seconds' from before), false);
+select coalesce((select seen_at not between now() - interval '8 seconds' and now() + interval '8 seconds'
+                 from before), true);
 
 -- name: bury_silent
--- Deleting a worker frees the batches it holds (on delete set null).
-delete from worker where seen_at < now() - interval '15 seconds';
+-- Deleting a worker frees the batches it holds (on delete set null). One seen in the future was so
+-- before the clock was set back: if it lives it says so again.
+delete from worker
+where seen_at < now() - interval '15 seconds' or seen_at > now() + interval '15 seconds';
 
 -- name: bury
 delete from worker where id = $1;

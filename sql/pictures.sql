@@ -34,3 +34,11 @@ select url, sha256, width, height from picture where url = any ($1::text[]) and 
 
 -- name: find -> mailer.pictures.Picture
 select type, width, height, data from picture where sha256 = $1 limit 1;
+
+-- name: unwanted
+-- How many no mail shows, and no digest will.
+select count(*) from picture p where not picture_wanted(p);
+
+-- name: forget
+delete from picture
+where url in (select p.url from picture p where not picture_wanted(p) limit $1);

@@ -1,7 +1,7 @@
 """A desk with everything on it: newsletters, notices and feeds at their busiest, a digest in each
 state it can be in; and the pages of an owner there, by name."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from playwright.async_api import Page
@@ -24,7 +24,8 @@ INTRODUCTION = {
     "ru": "Дорогие читатели!\n\nНа этой неделе суд решил **два вопроса**:\n\n"
     "- приказ [отменён](https://example.org/order),\n- штраф — *нет*.",
 }
-TITLES = (
+Titles = Sequence[tuple[str, str]]
+TITLES: Titles = (
     ("A court declares an order void", "Суд признал приказ недействительным"),
     (f"What the law says of {LONG}, and what officials make of it when nobody looks at them",
      "Что закон говорит об уведомлениях — и что делают из этого чиновники, пока никто не смотрит"),
@@ -34,7 +35,7 @@ DAYS = 90
 
 
 async def furnish(
-    conn: Connection, vault: Vault, settings: Settings, titles: tuple[tuple[str, str], ...] = TITLES
+    conn: Connection, vault: Vault, settings: Settings, titles: Titles = TITLES
 ) -> Mapping[str, str]:
     """Paths by the name of what is there."""
     weekly = await world.make(conn, vault)
@@ -78,6 +79,7 @@ async def words_changed(conn: Connection, vault: Vault, weekly: World) -> None:
 async def counted(conn: Connection) -> None:
     """A season of readers who come and leave."""
     await census.take(conn)
+    await conn.execute("update census set confirmed = 12345, pending = 40")
     await conn.execute(
         "insert into census (day, newsletter, language, pending, confirmed, left_count) "
         "select c.day - n, c.newsletter, c.language, 40 + n % 7, 12345 - 37 * n, n % 9 "
@@ -99,9 +101,17 @@ async def troubled_feeds(conn: Connection, weekly: World) -> int:
     return feed.id
 
 
-async def drafted(conn: Connection, weekly: World, titles: tuple[tuple[str, str], ...]) -> Digest:
+async def drafted(conn: Connection, weekly: World, titles: Titles) -> Digest:
     """A draft of new articles in two languages, with words before them."""
-    number = await conn.fetchval("select count(*) from digest")
+    await publish(conn, weekly, titles)
+    digest = await digests.create(conn, weekly.newsletter, "weekly", by="staff:nina")
+    await digests.introduce(conn, digest, INTRODUCTION)
+    return await digests.get(conn, digest.id)
+
+
+async def publish(conn: Connection, weekly: World, titles: Titles) -> None:
+    """Articles, each in two languages and with a document."""
+    number = await conn.fetchval("select count(*) from article")
     for place, pair in enumerate(titles):
         for language, title in zip(("en", "ru"), pair, strict=True):
             attached = Enclosed("Приказ №660.pdf", "https://site.example.org/660.pdf",
@@ -112,9 +122,6 @@ async def drafted(conn: Connection, weekly: World, titles: tuple[tuple[str, str]
                 attachments=(attached,),
             )  # fmt: skip
             await articles.add(conn, weekly.newsletter.id, draft)
-    digest = await digests.create(conn, weekly.newsletter, "weekly", by="staff:nina")
-    await digests.introduce(conn, digest, INTRODUCTION)
-    return await digests.get(conn, digest.id)
 
 
 async def nothing(conn: Connection, settings: Settings, digest: Digest) -> None:

@@ -187,9 +187,11 @@ async def test_by_command_a_backup_is_made_checked_and_restored(
     assert finished.returncode == 0, finished.stderr
     assert "1 erased again" in finished.stdout
     assert "1 ended again" in finished.stdout
+    assert "Digest weekly 1 was being sent and is paused" in finished.stdout
     async with db.connection(empty) as there:
         assert await subscribers.by_address(there, vault, address.parse(ANNA)) is None
         assert await state(there, vault, BORIS) == "left"
+        assert await there.fetchval("select state from digest") == "paused"
         await verified(there, vault)
     left_over = await conn.fetchval(
         "select count(*) from pg_database where datname ~ '^mailer_check'"
@@ -211,3 +213,13 @@ async def test_the_wrong_key_opens_nothing(
     assert "This key does not open the backup" in finished.stderr
     again = await commands.run(settings, key, "keys", "age", "--out", "other")
     assert again.returncode == 1
+
+
+async def test_an_old_backup_is_told_of_once_there_was_one(conn: Connection) -> None:
+    assert await backups.overdue(conn) is None
+    await backups.note(conn)
+    assert await backups.overdue(conn) is None
+    await conn.execute("update backup_made set at = at - interval '9 days'")
+    assert await backups.overdue(conn) is not None
+    await backups.note(conn)
+    assert await backups.overdue(conn) is None

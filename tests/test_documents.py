@@ -23,7 +23,7 @@ OF_TRYING_OUT = {"MAILER_TEST_DATABASE_URL", "MAILER_TEST_TIMES", "MAILER_CHROMI
 OF_CONTAINERS = {"MAILER_DOMAIN", "MAILER_WORKERS"}
 """What docker-compose.yml and the proxy read."""
 
-OF_DEVELOPERS = ("test", "lint", "fuzz", "audit")
+OF_DEVELOPERS = ("test", "lint", "fuzz", "audit", "faults")
 INVOKED = re.compile(r"(?<![\w/.=-])(?:\./run|mailer) ([^`\n#;)\\]++)(?!\\)")
 PLACE = re.compile(r"(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])")
 """A word that stands for others."""

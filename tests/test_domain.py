@@ -18,6 +18,7 @@ import pytest
 
 from mailer import config, dkim, domain
 from mailer.config import Settings
+from mailer.db import Connection
 from mailer.domain import Names
 
 HOST = "127.0.0.1"
@@ -201,3 +202,30 @@ async def test_a_dns_that_does_not_answer_is_a_finding(
     monkeypatch.setattr(domain, "SECONDS", 0.2)
     dns_world.names.resolver.port = 1
     assert "does not answer" in (await dns_world.problems(sending))["DNS"]
+
+
+# what is known of it
+
+
+async def test_one_worker_looks_now_and_then_and_what_is_wrong_is_kept(
+    conn: Connection, dns_world: World, sending: Settings
+) -> None:
+    assert not await domain.due(conn), "whoever sets up a service is given a little time"
+    await conn.execute("update domain_look set due_at = now()")
+    assert [await domain.due(conn) for _ in range(2)] == [True, False]
+    del dns_world.zone["_dmarc.example.org", "TXT"]
+    found = await domain.wrong(sending, dns_world.names)
+    assert found is not None
+    await domain.keep(conn, found)
+    ((what, why),) = await domain.known(conn)
+    assert what == "DMARC of example.org"
+    assert why is not None
+    assert "publish the TXT record" in why
+
+
+async def test_a_dns_that_does_not_answer_says_nothing_of_the_domain(
+    dns_world: World, sending: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(domain, "SECONDS", 0.2)
+    dns_world.names.resolver.port = 1
+    assert await domain.wrong(sending, dns_world.names) is None

@@ -40,6 +40,14 @@ async def test_turns_follow_one_another_at_the_rate(conn: Connection) -> None:
     assert waits == pytest.approx([0, 5, 10])
 
 
+async def test_turns_taken_before_the_clock_was_set_back_hold_nobody_up(conn: Connection) -> None:
+    await limits.reserve(conn, "mail", 4, 40)
+    await conn.execute("update pace set at = at + interval '1 hour'")
+    assert await limits.reserve(conn, "mail", 4, 40) == pytest.approx(10, abs=0.2)
+    await conn.execute("update pace set at = at + interval '1 hour'")
+    assert await limits.reserve(conn, "mail", 1, 0.5) == pytest.approx(200, abs=0.2)
+
+
 async def test_a_turn_is_taken_once_whoever_asks_at_the_same_time(pool: Pool) -> None:
     async def reserve() -> float:
         async with pool.acquire() as conn:

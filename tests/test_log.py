@@ -332,6 +332,17 @@ async def test_one_sealer_at_a_time(conn: Connection, pool: Pool, vault: Vault, 
     assert (await conn.fetchval("select count(leaf) from consent_event")) == 3
 
 
+async def test_a_worker_that_looked_before_another_sealed_does_not_object(
+    conn: Connection, vault: Vault, keep: Keep
+) -> None:
+    await events(conn, vault, 1)
+    await seal(conn, vault, keep)
+    looked = await log.read(conn)
+    await events(conn, vault, 2)
+    await seal(conn, vault, keep)  # the other worker, which keeps its checkpoint on this machine
+    await log.compare(conn, vault, keep, looked)
+
+
 async def test_nothing_is_signed_before_it_is_committed(
     conn: Connection, vault: Vault, keep: Keep
 ) -> None:

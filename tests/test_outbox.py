@@ -48,9 +48,10 @@ async def approved(conn: Connection, weekly: World, cadence: str = "weekly") -> 
 
 
 async def working(conn: Connection) -> UUID:
-    """A worker that lives."""
+    """A worker that lives, and has for a while."""
     worker = uuid4()
-    await outbox.beat(conn, worker)
+    for _ in range(2):
+        await outbox.beat(conn, worker)
     return worker
 
 
@@ -61,11 +62,13 @@ async def claimed(conn: Connection, worker: UUID | None = None) -> list[Claimed]
 
 
 async def wanted(conn: Connection, worker: UUID, mails: Sequence[Claimed]) -> Mapping[int, bool]:
-    return await outbox.turn(conn, worker, [], {mail.id: bytes(32) for mail in mails})
+    return await outbox.turn(
+        conn, worker, [], {mail.id: bytes(32) for mail in mails}, letters=False
+    )
 
 
 async def settle(conn: Connection, *settled: tuple[int, Settled, str | None]) -> None:
-    await outbox.turn(conn, uuid4(), settled, {})
+    await outbox.turn(conn, uuid4(), settled, {}, letters=False)
 
 
 async def progress(conn: Connection, digest: Digest) -> Mapping[str, int]:
@@ -145,11 +148,28 @@ async def test_a_worker_back_from_a_long_silence_frees_nobody_at_once(
     await approved(conn, weekly)
     await claimed(conn)
     mine = await working(conn)
-    # As after the database was away: everybody seems silent, and only one speaks again so far.
+    # As after the database was away: everybody seems silent, only one speaks again so far, and
+    # another has just begun.
     await conn.execute("update worker set seen_at = now() - interval '16 seconds'")
     await outbox.beat(conn, mine)
+    await outbox.beat(conn, uuid4())
     assert await claimed(conn, mine) == []
     await outbox.beat(conn, mine)
+    assert len(await claimed(conn, mine)) == 3
+
+
+async def test_a_clock_set_back_holds_up_no_mail_and_keeps_no_dead_worker_alive(
+    conn: Connection, vault: Vault
+) -> None:
+    weekly = await three_readers(conn, vault)
+    await publish(conn, weekly, "one")
+    await approved(conn, weekly)
+    dead = await working(conn)
+    assert len(await claimed(conn, dead)) == 3  # and then it was killed
+    put = "select max(due_at) < now() - interval '1 hour' from batch"
+    assert await conn.fetchval(put), "nothing that is put now waits for a time"
+    await conn.execute("update worker set seen_at = now() + interval '1 hour'")
+    mine = await working(conn)
     assert len(await claimed(conn, mine)) == 3
 
 
@@ -249,7 +269,7 @@ async def test_whoever_is_suppressed_or_pauses_is_not_wanted(
     hashes = {mail.id: bytes(32) for mail in mails} | {
         mails[0].id: vault.suppression(reached.normal)
     }
-    found = await outbox.turn(conn, worker, [], hashes)
+    found = await outbox.turn(conn, worker, [], hashes, letters=False)
     assert [found[mail.id] for mail in mails] == [False, False, True]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import io
 import struct
 import zlib
 from collections.abc import AsyncIterator
@@ -9,17 +10,21 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from ipaddress import ip_network
 
+import PIL.Image
+import PIL.PngImagePlugin
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer import articles, fetch, newsletters, pictures
+from mailer import articles, digests, editions, fetch, newsletters, pictures
 from mailer.articles import Draft, Image
+from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.fetch import Limits, Policy, Session
 from mailer.fetch.image import MOST_BYTES, measured
+from mailer.fetch.redraw import redrawn
 from mailer.pictures import Picture
 from mailer.vault import Vault
 from tests import site, world
@@ -136,7 +141,85 @@ async def test_a_picture_is_fetched_or_it_is_said_why_not(
         assert isinstance(found, str)
         assert outcome in found
     else:
-        assert found == Picture("image/png", 640, 400, MAP)
+        assert isinstance(found, Picture)
+        assert (found.type, found.width, found.height) == ("image/png", 640, 400)
+
+
+# drawing anew
+
+
+def photo(kind: str, size: tuple[int, int] = (400, 200), **more: object) -> bytes:
+    """Left half red, right half blue; with where it was taken, by whom and on what."""
+    image = PIL.Image.new("RGB", size, "red")
+    image.paste("blue", (size[0] // 2, 0, *size))
+    exif = PIL.Image.Exif()
+    exif[0x010F] = "SECRET camera"
+    exif.get_ifd(0x8825).update({1: "N", 2: (55.0, 45.0, 7.0), 29: "SECRET day"})
+    if turned := more.pop("turned", None):
+        exif[0x0112] = turned
+    out = io.BytesIO()
+    image.save(out, kind, exif=exif, **more)
+    return out.getvalue()
+
+
+def colour(image: PIL.Image.Image, x: int, y: int) -> str:
+    """The strongest of a pixel's."""
+    pixel = image.convert("RGB").crop((x, y, x + 1, y + 1)).tobytes()
+    return ("red", "green", "blue")[pixel.index(max(pixel))]
+
+
+def noted() -> PIL.PngImagePlugin.PngInfo:
+    notes = PIL.PngImagePlugin.PngInfo()
+    notes.add_text("Author", "SECRET name")
+    notes.add_itxt("XML:com.adobe.xmp", "<x>SECRET place</x>")
+    return notes
+
+
+@pytest.mark.parametrize(
+    ("data", "type_"),
+    [
+        (photo("JPEG", comment=b"SECRET remark", xmp=b"<x>SECRET</x>", quality=95), "image/jpeg"),
+        (photo("PNG", pnginfo=noted()), "image/png"),
+        (photo("WEBP", xmp=b"<x>SECRET</x>"), "image/jpeg"),
+        (photo("GIF", comment=b"SECRET remark"), "image/png"),
+    ],
+    ids=["JPEG", "PNG", "WebP", "GIF"],
+)
+async def test_of_a_picture_stays_what_is_seen_alone(data: bytes, type_: str) -> None:
+    assert b"SECRET" in data
+    drawn = await redrawn(data + b"SECRET appendix")
+    assert drawn is not None
+    found = measured(drawn)
+    assert found is not None
+    assert (found.type, found.width, found.height) == (type_, 400, 200)
+    assert b"SECRET" not in drawn
+    with PIL.Image.open(io.BytesIO(drawn)) as image:
+        assert not image.getexif()
+        assert set(image.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+        assert colour(image, 50, 100) == "red"
+
+
+async def test_one_that_was_held_sideways_stands_upright() -> None:
+    drawn = await redrawn(photo("JPEG", turned=6))
+    assert drawn is not None
+    with PIL.Image.open(io.BytesIO(drawn)) as image:
+        assert image.size == (200, 400)
+        assert [colour(image, 100, y) for y in (50, 350)] == ["red", "blue"]
+
+
+async def test_a_large_one_becomes_as_large_as_a_mail_needs() -> None:
+    drawn = await redrawn(photo("JPEG", (4000, 3000)))
+    assert drawn is not None
+    found = measured(drawn)
+    assert found is not None
+    assert (found.width, found.height) == (1072, 804)
+
+
+@pytest.mark.parametrize(
+    "data", [SHAPES["image/jpeg"], MAP[:60], b"", b"<svg/>", png(7999, 7999)[:4000]]
+)
+async def test_what_can_not_be_decoded_is_none(data: bytes) -> None:
+    assert await redrawn(data) is None
 
 
 # keeping
@@ -203,3 +286,27 @@ async def test_it_is_shown_to_anybody_for_ever_and_says_nothing_of_whoever_asks(
         assert "immutable" in answer.headers["Cache-Control"]
         assert "Set-Cookie" not in answer.headers
         assert (await client.get(f"/picture/{'0' * 64}")).status == 404
+
+
+# forgetting
+
+
+async def test_one_goes_when_no_mail_shows_it_and_no_digest_will(
+    conn: Connection, vault: Vault, settings: Settings
+) -> None:
+    await pictured(conn, vault)
+    await pictures.claim(conn)
+    await pictures.keep(conn, URL, Picture("image/png", 640, 400, MAP))
+    weekly = await newsletters.find(conn, "weekly")
+    assert await pictures.forget(conn, 10) == 0, "it may come into a digest"
+    digest = await digests.create(conn, weekly, "weekly", by="staff:anna")
+    await conn.execute("update article set seen_at = seen_at - interval '40 days'")
+    assert await pictures.forget(conn, 10) == 0, "it is in a draft"
+    await editions.approve(conn, settings, digest, by="staff:anna", despite_warnings=True)
+    await editions.begin(conn, settings, digest)
+    await conn.execute("update article set image_url = null, image_alt = null")
+    assert await pictures.forget(conn, 10) == 0, "mails show it, whatever its article does"
+    await conn.execute("delete from edition")
+    assert await pictures.unwanted(conn) == 1
+    assert await pictures.forget(conn, 10) == 1
+    assert await pictures.forget(conn, 10) == 0

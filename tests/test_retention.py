@@ -216,7 +216,7 @@ async def test_by_command_a_dry_run_lists_and_deletes_nothing(
     assert {row["what"]: row["due"] for row in listed} == {
         "requests": 0, "unconfirmed subscriptions": 1, "new addresses": 0, "people who left": 0,
         "settled mails": 0, "reports that came back": 0, "bounces": 0, "marks of reports": 0,
-        "asked in vain": 0, "counts of forms": 0, "requests about data": 0,
+        "asked in vain": 0, "counts of forms": 0, "requests about data": 0, "pictures": 0,
     }  # fmt: skip
     assert await known(conn, keys, ANNA)
     said = await commands.done(settings, key, "retention")

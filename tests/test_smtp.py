@@ -4,6 +4,7 @@ import datetime
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -129,10 +130,14 @@ async def running(sink: Sink, scheme: str = "smtp", login: str = "") -> AsyncIte
 
 @contextlib.asynccontextmanager
 async def road(
-    sink: Sink, scheme: str = "smtp", login: str = "", connections: int = 1
+    sink: Sink,
+    scheme: str = "smtp",
+    login: str = "",
+    connections: int = 1,
+    unrecorded: int | None = None,
 ) -> AsyncIterator[Road]:
     async with running(sink, scheme, login) as server:
-        made = Road([server], connections, times=QUICK)
+        made = Road([server], connections, times=QUICK, unrecorded=unrecorded)
         try:
             yield made
         finally:
@@ -521,22 +526,64 @@ async def test_no_second_mail_can_be_smuggled_in_the_text(odd: bytes) -> None:
 async def test_there_is_room_on_open_connections_only() -> None:
     sink = Sink()
     async with road(sink, connections=2) as opened:
-        assert await opened.room(10) <= 2  # without PIPELINING a mail at a time on each
+        # Without PIPELINING a mail at a time on each; the others wait in the row.
+        assert await opened.room(10) <= 2 * (1 + smtp.AHEAD)
         assert sink.connections >= 1
         assert sink.mails == []
     sink = Sink(extensions=("PIPELINING",))
     async with road(sink) as opened:
-        assert await opened.room(10) == smtp.DEPTH
+        assert await opened.room(10) == smtp.DEPTH + smtp.AHEAD
         assert await opened.room(1) == 1
 
 
-async def test_room_is_waited_for_until_a_mail_is_done() -> None:
+async def test_room_is_waited_for_until_the_row_gets_shorter() -> None:
     async with road(Sink()) as opened:
         done: list[object] = []
-        await opened.room(1)
-        await opened.hand(MAIL, NEWS, ANNA, done.append)
+        for _ in range(await opened.room(10)):
+            await opened.hand(MAIL, NEWS, ANNA, done.append)
         assert await opened.room(1) == 1
-        assert len(done) == 1
+        assert len(done) >= 1
+
+
+async def test_no_text_is_written_beyond_what_may_be_unrecorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session, "HELD_SECONDS", 60)
+    sink = Sink(extensions=("PIPELINING",))
+    async with road(sink, connections=3, unrecorded=2) as way:
+        told: dict[int, object] = {}
+        for n in range(5):
+            await way.hand(MAIL, NEWS, ANNA, partial(told.__setitem__, n), n)
+        for many, recorded in ((2, 1), (3, 3), (5, 5)):
+            while len(told) < many:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            assert len(sink.mails) == len(told) == many
+            way.recorded(list(told)[:recorded])
+
+
+async def test_what_is_held_for_too_long_comes_back_untried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session, "HELD_SECONDS", 0.01)
+    sink, told = Sink(extensions=("PIPELINING",)), list[object]()
+    async with road(sink, unrecorded=1) as way:
+        for n in range(3):
+            await way.hand(MAIL, NEWS, ANNA, told.append, n)
+        await way.drain()
+        way.recorded(range(3))
+        assert (await way.send(MAIL, NEWS, ANNA)).kind == "sent"
+    assert told.count(None) == 2
+    assert len(sink.mails) == 2
+
+
+async def test_what_waited_for_too_long_comes_back_untried() -> None:
+    told: list[object] = []
+    async with road(sink := Sink()) as way:
+        await way.hand(MAIL, NEWS, ANNA, told.append, until=0)
+        await way.drain()
+    assert told == [None]
+    assert not sink.mails
 
 
 @pytest.mark.parametrize("servers", [(), (config.smtp("smtp://127.0.0.1:1"),)])

@@ -12,7 +12,19 @@ from uuid import UUID
 
 import pytest
 
-from mailer import bounces, delivery, digests, feeds, floods, staff, subjects, troubles, vault
+from mailer import (
+    articles,
+    bounces,
+    delivery,
+    digests,
+    feeds,
+    floods,
+    staff,
+    subjects,
+    troubles,
+    vault,
+)
+from mailer.articles import Draft
 from mailer.bounces import health
 from mailer.config import Settings
 from mailer.db import Connection, Pool
@@ -374,3 +386,16 @@ async def test_a_flood_of_forms_is_told_as_long_as_it_lasts(conn: Connection, va
     await conn.execute("update hit set window_start = window_start - interval '11 minutes'")
     await floods.watch(conn)
     assert await troubles.present(conn) == []
+
+
+async def test_a_digest_that_a_schedule_made_is_told_of_until_somebody_approves_it(
+    desk: Desk,
+) -> None:
+    draft = Draft("1", "One", "en", "https://example.org/1")
+    await articles.add(desk.conn, desk.weekly.newsletter.id, draft)
+    digest = await digests.create_or_extend(desk.conn, desk.weekly.newsletter, "weekly")
+    assert digest is not None
+    (told,) = await troubles.present(desk.conn)
+    assert (told.kind, told.digest) == ("ready", digest.number)
+    await digests.cancel(desk.conn, digest)
+    assert await troubles.present(desk.conn) == []

@@ -1,5 +1,6 @@
 """The vault: what is sealed opens for its owner, in its place, under the right key, or never."""
 
+import hmac
 from uuid import uuid4
 
 import pytest
@@ -19,6 +20,12 @@ PLACE = "subscriber.address"
 @given(st.binary(max_size=300))
 def test_what_was_sealed_opens_again(value: bytes) -> None:
     assert vault.unseal(SUBJECT, PLACE, vault.seal(SUBJECT, PLACE, value)) == value
+
+
+@given(st.binary(max_size=64), st.binary(max_size=300))
+def test_a_mac_is_the_one_that_everybody_makes(key: bytes, text: bytes) -> None:
+    mac = vault.Mac(key)
+    assert [mac.digest(text) for _ in range(2)] == [hmac.digest(key, text, "sha256")] * 2
 
 
 @given(st.binary(max_size=100), st.integers(min_value=0), st.integers(1, 255))

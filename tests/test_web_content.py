@@ -6,18 +6,14 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestServer
-from playwright.async_api import Browser
 
 from mailer import acts, articles, feeds, newsletters, notices, schedules
 from mailer.db import Connection, Pool
 from mailer.feeds import Feed
 from mailer.vault import Vault
-from mailer.web import app
-from tests import axe, desk, site, world
+from tests import desk, world
 from tests.desk import Seat
 from tests.test_feeds import document, many
 from tests.world import ANNA, World
@@ -317,54 +313,3 @@ async def test_nothing_is_decided_that_was_not_on_the_page(office: Office) -> No
 
 
 # in a browser
-
-LOOKS = [
-    {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
-    for width, scheme in ((1280, "light"), (390, "dark"))
-]
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("look", LOOKS, ids=str)
-async def test_these_pages_keep_nobody_out(
-    browser: Browser, pool: Pool, vault: Vault, conn: Connection, look: dict[str, Any]
-) -> None:
-    weekly = await world.make(conn, vault)
-    await world.confirmed(conn, vault, weekly.wish(ANNA))
-    feed = await feeds.add(conn, weekly.newsletter.id, "https://example.org/feed.xml")
-    await feeds.store(conn, feed, document())
-    await feeds.store(conn, feed, many(range(11)))
-    who = await desk.member(conn, vault, "owner")
-    server = TestServer(app.make(site.settings(), pool, vault))
-    await server.start_server()
-    base = str(server.make_url("")).rstrip("/")
-    notice = weekly.notices["en"].id
-    paths = [
-        "/staff/newsletters", WEEKLY, "/staff/notices", f"/staff/notices/{notice}",
-        f"{NEW_NOTICE}?like={notice}", "/staff/notices/renew/weekly",
-        "/staff/notices/renew/weekly/stop", "/staff/feeds", f"/staff/feeds/{feed.id}",
-        f"/staff/feeds/{feed.id}/remove",
-    ]  # fmt: skip
-    found: dict[str, list[str]] = {}
-    async with desk.sitting(browser, base, conn, who, **look) as page:
-
-        async def see(name: str) -> None:
-            await axe.enter(page)
-            found[name] = await axe.look(page)
-            wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            if wide > 0:
-                found[name].append(f"the page is {wide} pixels wider than the window")
-
-        for path in paths:
-            await page.goto(base + path)
-            await see(path)
-        await page.goto(f"{base}{NEW_NOTICE}?like={notice}")
-        await page.fill("#wording", "Yes, send me the digest, every Monday.")
-        await page.click("button[value=preview]")
-        await page.wait_for_selector("button[value=publish]")
-        await see("preview")
-        await page.click("button[value=publish]")
-        await page.wait_for_url("**/staff/notices/*done=published")
-        await see("published")
-    await server.close()
-    assert {path: wrong for path, wrong in found.items() if wrong} == {}

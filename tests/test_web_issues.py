@@ -8,19 +8,15 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 
 import pytest
-from aiohttp.test_utils import TestServer
-from playwright.async_api import Browser
 
 from mailer import digests, outbox
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.digests import Digest
 from mailer.vault import Vault
-from mailer.web import app
-from tests import axe, desk, site, world
+from tests import desk, world
 from tests.desk import Seat
 from tests.test_delivery import Post, verdict
-from tests.test_pages import free_port
 from tests.test_whole_road import publish
 from tests.world import ANNA, VERA, World
 
@@ -252,92 +248,3 @@ async def test_who_only_looks_on_sees_numbers_and_no_buttons(
         assert "Approve and send" not in text
         assert (await viewer.post(PAGE, {"do": "up 1"})).status == 403
         assert (await viewer.get(f"{PAGE}/approve")).status == 403
-
-
-# in a real browser
-
-LOOKS = [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)]
-
-
-@pytest.fixture
-async def base(pool: Pool, vault: Vault, unused_port: int) -> AsyncIterator[str]:
-    """The running service's URL."""
-    url = f"http://127.0.0.1:{unused_port}"
-    server = TestServer(app.make(site.settings(MAILER_BASE_URL=url), pool, vault), port=unused_port)
-    await server.start_server()
-    yield url
-    await server.close()
-
-
-@pytest.fixture
-def unused_port() -> int:
-    return free_port()
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize(("scheme", "width"), LOOKS)
-async def test_each_page_of_a_digest_keeps_nobody_out(
-    conn: Connection, vault: Vault, browser: Browser, base: str, scheme: str, width: int
-) -> None:
-    weekly = await world.make(conn, vault)
-    await world.confirmed(conn, vault, weekly.wish(ANNA))
-    await publish(conn, weekly, "First", "Second one")
-    who = await desk.member(conn, vault, "editor")
-    found = {}
-    size = {"width": width, "height": 900}
-    async with desk.sitting(browser, base, conn, who, color_scheme=scheme, viewport=size) as page:
-
-        async def look(name: str) -> None:
-            await axe.enter(page)
-            found[name] = await axe.look(page)
-            wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            if wide > 0:
-                found[name].append(f"the page is {wide} pixels wider than the window")
-
-        await page.goto(f"{base}/staff/digests")
-        await page.click("form.cards button")
-        await look("the draft")
-        for name in ("preview", "approve", "cancel"):
-            await page.goto(f"{base}{PAGE}/{name}")
-            await look(name)
-        await page.goto(f"{base}{PAGE}/approve")
-        await page.click("main form button")
-        await look("going")
-        await page.goto(f"{base}/staff/digests")
-        await look("all of them")
-    assert {name: wrong for name, wrong in found.items() if wrong} == {}
-
-
-@pytest.mark.browser
-async def test_an_editor_goes_the_whole_road_with_a_mouse_and_sees_it_end(
-    conn: Connection, vault: Vault, browser: Browser, base: str
-) -> None:
-    weekly = await world.make(conn, vault)
-    await world.confirmed(conn, vault, weekly.wish(ANNA))
-    await publish(conn, weekly, "First", "Second one", "Third of them")
-    who = await desk.member(conn, vault, "editor")
-    async with desk.sitting(browser, base, conn, who) as page:
-        errors: list[str] = []
-        page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-        await page.goto(f"{base}/staff/digests")
-        await page.click("form.cards button")
-        rows = page.locator(".works li")
-        await rows.nth(2).drag_to(rows.nth(0), target_position={"x": 40, "y": 4})
-        await page.wait_for_selector("p.done")
-        assert await rows.locator("bdi").all_inner_texts() == [
-            "Third of them",
-            "First",
-            "Second one",
-        ]
-        await page.fill("#introduction-en", "Three things this week.")
-        await page.click("text=Save the introduction")
-        await page.click("text=Approve and send")
-        await page.check("input[name=despite]")
-        await page.click("main form button")
-        await page.wait_for_selector("text=On its way")
-        await page.wait_for_function(
-            "document.querySelector('[data-of=waiting]').textContent === '1'"
-        )
-        await conn.execute("update digest set state = 'sent', finished_at = now()")
-        await page.wait_for_selector("text=finished")  # the page learns of it by itself
-        assert errors == []

@@ -99,7 +99,7 @@ async def test_a_request_is_recorded_done_and_closed_and_the_letter_is_there(
     answer = await officer.post(f"{person}/request", sent)
     assert answer.headers["Location"] == "/staff/requests/1?done=recorded"
     page = await (await officer.get("/staff/requests/1?letter=uk")).text()
-    assert "Ви отримаєте нашу відповідь" in page
+    assert "ви отримаєте нашу відповідь" in page
     assert "box 3" not in page, "what was noted is shown only if somebody asks"
     assert "box 3" in await (await officer.post("/staff/requests/1/open")).text()
     assert 'href="/staff/requests/1"' in await (await officer.get("/staff/requests")).text()
@@ -121,6 +121,9 @@ async def test_a_request_of_somebody_who_is_on_no_list_is_answered_too(
     assert (await officer.post("/staff/requests/new", {**sent, "asks": ""})).status == 422
     assert (await officer.post("/staff/requests/new", sent)).status == 303
     assert BORIS in await (await officer.post("/staff/requests/1/open")).text()
+    await conn.execute("update subject_request set received_on = received_on - 40")
+    assert "1 request is overdue." in await (await officer.get("/staff")).text()
+    await conn.execute("update subject_request set received_on = received_on + 40")
     refused = await officer.post("/staff/requests/1/close", {"outcome": "refused"})
     assert refused.status == 422
     await officer.post("/staff/requests/1/extend", {"why": "There are many."})

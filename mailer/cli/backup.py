@@ -30,6 +30,8 @@ async def command(out: Path, encrypt_to: str, reason: str, as_json: bool) -> Non
             said = {"made_at": contents.made_at}
             await outfile.record(house, file, "backup", contents.total, reason, said)
             file.publish()
+        async with house.conn.transaction():
+            await backups.note(house.conn)
     told_of = {**vars(contents), "bytes": out.stat().st_size, "sha256": file.sha256}
     if as_json:
         door.show_one(told_of, as_json=True)

@@ -69,7 +69,7 @@ async def command(port: int, data: Path | None) -> None:
             await migrate.run(conn)
             keys = await subjects.open_vault(conn, door.secret_key(settings))
             size = settings.smtp_connections + 16
-            async with db.pool(url, size=size) as pool:
+            async with db.pool(url, size=size, name="dev") as pool:
                 await run(settings, conn, pool, keys, caught_mail, port)
 
 

@@ -11,7 +11,7 @@ from typing import IO
 import click
 import pyrage  # type: ignore[import-untyped]  # it comes without types
 
-from mailer import backups, config, db, log, migrate, subjects, verifications
+from mailer import backups, config, db, digests, log, migrate, subjects, verifications
 from mailer.backups import Contents
 from mailer.cli import door, replaying, verifying
 from mailer.cli.door import House
@@ -38,7 +38,8 @@ async def command(
     """Make the empty database of MAILER_DATABASE_URL what BACKUP says, all of it or nothing.
 
     Then the journals of MAILER_DATA_DIR are replayed (who was erased, who left, who wants no mail
-    ever), and the consent record is verified. Stop every web process and worker before.
+    ever), a digest that was being sent is paused, for some have had it since, and the consent
+    record is verified. Stop every web process and worker before.
     """
     settings = config.load()
     key = door.secret_key(settings)
@@ -48,8 +49,10 @@ async def command(
             await migrate.run(conn)
             house = House(settings, conn, await subjects.open_vault(conn, key))
             replayed = await replaying.everything(house, journals)
+            async with conn.transaction():
+                paused = await digests.pause_all(conn)
             wrong, older = await verified(house), None if check else await outgrown(house)
-    say(contents, replayed, wrong, as_json=as_json)
+    say(contents, replayed, paused, wrong, as_json=as_json)
     if older:
         raise Refusal(older)
 
@@ -131,13 +134,25 @@ async def outgrown(house: House) -> str | None:
     )
 
 
-def say(contents: Contents, replayed: Replayed, wrong: list[str], *, as_json: bool) -> None:
+def say(
+    contents: Contents, replayed: Replayed, paused: list[str], wrong: list[str], *, as_json: bool
+) -> None:
     if as_json:
-        told = {**vars(contents), "replayed": vars(replayed), "findings": wrong}
+        told = {
+            **vars(contents),
+            "replayed": vars(replayed),
+            "paused": paused,
+            "findings": wrong,
+        }
         door.show_one(told, as_json=True)
     else:
         door.say(f"{contents.total} rows as of {contents.made_at}, made by {contents.version}.")
         door.say(str(replayed))
+        for each in paused:
+            door.say(
+                f"Digest {each} was being sent and is paused: who has had it since the backup was "
+                f"made would get it again. See `mailer digest status {each}`; resume or cancel it."
+            )
         for each in wrong:
             door.say(each)
     if wrong:

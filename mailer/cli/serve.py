@@ -18,7 +18,7 @@ async def command() -> None:
     key = process.own_key(settings)
     stop = asyncio.Event()
     process.stop_on_signals(stop)
-    async with door.database(settings) as url, db.pool(url) as pool:
+    async with door.database(settings) as url, db.pool(url, name="serve") as pool:
         async with pool.acquire() as conn:
             await migrate.check(conn)
             vault = await subjects.open_vault(conn, key)

@@ -2,16 +2,17 @@
 
     bag        mails in memory, from the claim until they are settled
     filling    claim batches, commit → compose → attest, commit → staged
-    flowing    room on the wire → the last look (still wanted? still ours?) → handed over; what
-               came back meanwhile is settled in the same turn
+    flowing    room in the row to the wire → the last look (still wanted? still ours?) → handed
+               over; what came back meanwhile is settled in the same turn
     settling   what else the servers said, with all that follows; batches end
 
 The three go on at once, so that the wire does not wait for the database.
 
 What holds at any instant, whatever is killed, cut off or started again:
 
-- A mail handed over is in `wire` until it is settled, and there are never more of them than
-  connections × smtp.DEPTH: that many, at most, go twice after a kill, with the same Message-ID.
+- No text of a mail is written while those of connections × smtp.DEPTH others were and are not
+  settled (`smtp.Road.recorded`): that many, at most, go twice after a kill, with the same
+  Message-ID.
 - What is staged is cheap to lose: its batch is free again when the worker ends or falls silent.
 - Only what the database said a moment ago is wanted, and the worker's, is handed over. Whoever
   left, was erased or suppressed; a digest paused or cancelled; a worker that the others took for
@@ -34,10 +35,12 @@ from mailer import outbox
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.delivery.bag import Bag
+from mailer.delivery.casting import Casting
 from mailer.delivery.composing import Composer
 from mailer.delivery.filling import Filling
 from mailer.delivery.flowing import Flow
 from mailer.delivery.settling import UNHEARD, Settling
+from mailer.dkim.signing import Signing
 from mailer.smtp import DEPTH, Road
 from mailer.vault import Vault
 
@@ -62,6 +65,7 @@ class Delivery:
     wake: asyncio.Event
     connections: int
     letters: bool
+    signing: Signing
     bag: Bag = field(init=False)
     filling: Filling = field(init=False)
     flow: Flow = field(init=False)
@@ -69,10 +73,12 @@ class Delivery:
 
     def __post_init__(self) -> None:
         room = self.connections * DEPTH
-        self.bag = Bag(self.worker, self.letters, room, self.stop, self.wake)
-        composer = Composer(self.settings, self.keys)
+        recorded = self.road.recorded
+        self.bag = Bag(self.worker, self.letters, room, self.stop, self.wake, recorded)
+        composer = Composer(self.settings, self.keys, self.signing.signers)
+        casting = Casting(composer, self.signing if self.signing.signers else None)
         self.filling = Filling(self.bag, self.keys, composer)
-        self.flow = Flow(self.bag, self.road, composer, self.settings.rate)
+        self.flow = Flow(self.bag, self.road, casting, self.settings.rate, self.connections)
         self.settling = Settling(self.bag, self.keys)
 
     async def step(self) -> bool:

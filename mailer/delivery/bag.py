@@ -5,8 +5,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from mailer.bounces import Answer
@@ -26,7 +25,8 @@ FIRST_REST = 1.0
 class Bag:
     """What the parts of a delivery share.
 
-    `room`: how many mails may be on the wire at once; `letters`: to one person, else of digests.
+    `room`: how many mails may have gone without being settled; `letters`: to one person, else of
+    digests. `recorded` is told of those that were settled, by their ids.
     """
 
     worker: UUID
@@ -35,6 +35,7 @@ class Bag:
     stop: asyncio.Event
     wake: asyncio.Event
     """Set when something may have become due."""
+    recorded: Callable[[Sequence[int]], None]
 
     batches: dict[int, int] = field(default_factory=dict)
     """Those held, and how many of their mails are in memory."""
@@ -48,6 +49,8 @@ class Bag:
     """Those there is room for on the wire."""
     wire: dict[int, Ready] = field(default_factory=dict)
     """Handed over and not settled."""
+    ahead: int = 0
+    """How many more than there is room for may be handed over, to wait in the road's row."""
     plain: "deque[Said]" = field(default_factory=deque)
     """What became of those that need nothing but to be settled; until that is committed."""
     eventful: "deque[Said]" = field(default_factory=deque)
@@ -133,8 +136,8 @@ class Bag:
 
     @property
     def free(self) -> int:
-        """How many more may be handed over."""
-        return self.room - len(self.wire)
+        """How many more may be handed over: those answered hold up nobody on the way there."""
+        return self.room + self.ahead + self.answered - len(self.wire)
 
     def choice(self) -> int:
         """How many could go at once, if there were room."""
@@ -192,22 +195,22 @@ class Bag:
                 queue.popleft()
                 self.off_wire(each.mail.id)
                 self.forget(each.mail.batch)
+        self.recorded([each.mail.id for each in (*plain, *eventful)])
         self.moved()
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(NamedTuple):
     """What became of a mail, not settled yet."""
 
     mail: Mail
     provider: str | None
     outcome: Outcome
 
-    @cached_property
+    @property
     def again(self) -> bool:
         return isinstance(self.outcome, Verdict) and verdicts.again(self.mail, self.outcome)
 
-    @cached_property
+    @property
     def answer(self) -> Answer | None:
         """What the mail server said of a mail to a reader; None: it was not asked."""
         mail, verdict = self.mail, self.outcome

@@ -25,7 +25,7 @@ from mailer.address import Address
 from mailer.config import Settings
 from mailer.db import Connection
 from mailer.delivery import desk
-from mailer.dkim import Signed
+from mailer.dkim import Signed, Signer, Unsigned
 from mailer.letters import Letter
 from mailer.mime import Mould
 from mailer.newsletters import Newsletter
@@ -75,10 +75,8 @@ class Composer:
 
     settings: Settings
     keys: Vault
+    signers: Sequence[Signer]
     moulds: dict[tuple[object, ...], Compiled] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.signers = dkim.signers(self.settings)
 
     async def ready(self, conn: Connection, mail: Mail) -> Ready | None:
         """Open and compose; None: there is nothing to say any more. Raises what templates and
@@ -172,23 +170,36 @@ class Composer:
 
     def cast(self, ready: Ready) -> tuple[bytes, str]:
         """The mail, and its envelope's sender."""
-        filling = {purpose: str(token(ready, purpose)) for purpose in ready.compiled.purposes}
+        filled = filling(ready)
         data = ready.compiled.mould.cast(
-            ready.recipient, ready.mail.message, filling, datetime.now(UTC)
+            ready.recipient, ready.mail.message, filled, datetime.now(UTC)
         )
-        return data, letters.return_path(self.settings, filling.get("bounce"))
+        return data, letters.return_path(self.settings, filled.get("bounce"))
+
+    def unsigned(self, ready: Ready) -> tuple[Unsigned, str]:
+        """The same, up to the signatures, where there are signers."""
+        mould, filled = ready.compiled.mould, filling(ready)
+        assert isinstance(mould, Signed)
+        data = mould.unsigned(ready.recipient, ready.mail.message, filled, datetime.now(UTC))
+        return data, letters.return_path(self.settings, filled.get("bounce"))
 
 
-def token(ready: Ready, purpose: Purpose) -> Token:
-    """Their own, for one purpose."""
+def filling(ready: Ready) -> Mapping[Purpose, str]:
+    """Their own tokens, for each purpose that the mail needs."""
+    mac = vault.Mac(ready.subject.dek)
+    return {purpose: str(token(ready, mac, purpose)) for purpose in ready.compiled.purposes}
+
+
+def token(ready: Ready, mac: vault.Mac, purpose: Purpose) -> Token:
+    """Their own, for one purpose; `mac`: of their key."""
     mail = ready.mail
     if isinstance(mail, ToStaff):
         return ready.tokens[purpose]
     if purpose == "manage":
         bound = subscribers.bound_to(mail.subscriber, mail.subscriber_handle)
-        return Token(mail.subscriber_handle, vault.proof(ready.subject, "manage", bound))
+        return Token(mail.subscriber_handle, vault.proven(mac, "manage", bound))
     if purpose == "address":
         bound = rectification.bound_to(mail.subscriber, mail.asked_at)
     else:
         bound = subscriptions.bound_to(purpose, mail.subscription, mail.asked_at)
-    return Token(mail.handle, vault.proof(ready.subject, purpose, bound))
+    return Token(mail.handle, vault.proven(mac, purpose, bound))

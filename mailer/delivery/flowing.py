@@ -1,39 +1,36 @@
 """From the bag to the wire: room there → the last look (still wanted? still ours?) → handed over.
 
-What came back meanwhile is settled in the same turn.
+What came back meanwhile is settled in the same turn. A few more are looked at than there is room
+for: they wait in the road's row, so that no connection waits for the database. Where a row moves
+slowly their look gets old; those come back untried, to be looked at again, and fewer are handed
+over ahead.
 """
 
 import asyncio
 import logging
-import os
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from itertools import islice
 
 from mailer import limits, outbox
 from mailer.db import Connection
 from mailer.delivery.bag import FIRST_REST, Bag, taken
-from mailer.delivery.composing import Composer, Ready
+from mailer.delivery.casting import Casting
+from mailer.delivery.composing import Ready
 from mailer.delivery.verdicts import UNFIT
-from mailer.smtp import Road, RoadClosed, Verdict
+from mailer.smtp import AHEAD, Outcome, Road, RoadClosed
 
 log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 0.05
-"""How long a last look holds: what found no room by then is looked at again."""
+"""How long a last look holds: what has not begun by then is looked at again."""
 
 PACE_SECONDS = 0.1
 """Where there is a rate, turns are taken for so long at a time."""
 
 GATHER_SECONDS = 0.01
 NOT_NOW = 421
-SIGNING = min(os.cpu_count() or 1, 4)
-"""Threads that sign at once: four make more signatures than one loop sends mails."""
-
-Cast: TypeAlias = tuple[bytes, str] | None
-"""A mail and its envelope's sender; None: it can't be made."""
 
 
 @dataclass(frozen=True)
@@ -42,30 +39,29 @@ class Flow:
 
     bag: Bag
     road: Road
-    composer: Composer
+    casting: Casting
     rate: float | None
+    connections: int
 
     async def flow(self, conn: Connection) -> None:
         """From what is staged to the wire, until the road closes."""
         bag = self.bag
         try:
             while True:
-                await bag.until(lambda: bag.free + bag.answered > 0 and bag.choice())
+                await bag.until(lambda: bag.free > 0 and bag.choice())
                 await bag.gather(self.half, GATHER_SECONDS)
-                many = min(bag.free + len(bag.plain), bag.choice())
-                if many:
-                    many = await self.road.room(many)
-                    bag.pick(await self.turns(conn, many))
-                    await self.hand_over(conn)
-                else:
-                    await bag.until(lambda: bag.free > 0)
+                many = await self.road.room(min(bag.free, bag.choice()))
+                bag.pick(await self.turns(conn, many))
+                await self.hand_over(conn)
         except RoadClosed as error:
             bag.closed = error
             bag.moved()
+        finally:
+            self.casting.begun.clear()
 
     def half(self) -> bool:
         """Whether half of what may be on the wire could be handed over now."""
-        return self.bag.free + self.bag.answered >= self.bag.room // 2
+        return self.bag.free >= self.bag.room // 2
 
     async def turns(self, conn: Connection, many: int) -> int:
         """How many may go now, as the rate allows, once their turn has come."""
@@ -76,66 +72,43 @@ class Flow:
         return many
 
     async def hand_over(self, conn: Connection) -> None:
-        """Those picked that are still wanted; who found no room in time is staged again."""
+        """Those picked that are still wanted."""
         bag = self.bag
         if not bag.next:
             return
-        signing = self.sign_aside() if self.composer.signers else {}
+        self.casting.begin((*bag.next, *islice(bag.staged, 2 * bag.room)))
         async with bag.saying:
             plain = list(bag.plain)
-            began, fresh = time.monotonic(), True
+            until = time.monotonic() + FRESH_SECONDS
             asked = {ready.mail.id: ready.hash for ready in bag.next}
-            wanted = await outbox.turn(conn, bag.worker, [each.settled for each in plain], asked)
+            settled = [each.settled for each in plain]
+            wanted = await outbox.turn(conn, bag.worker, settled, asked, letters=bag.letters)
             bag.uncounted += taken(plain)
             bag.settled(plain)
-        while bag.next and fresh and bag.free > 0:
+        bag.ahead = min(bag.ahead + 1, self.connections * AHEAD)
+        while bag.next:
             ready = bag.next.popleft()
             found = wanted.get(ready.mail.id)
             if found:
-                await self.hand(ready, signing.get(ready.mail.id))
-            elif found is None:
+                await self.hand(ready, until)
+                continue
+            self.casting.begun.pop(ready.mail.id, None)
+            if found is None:
                 bag.forget(ready.mail.batch)
             else:
                 bag.said(ready.mail, ready.provider, "unwanted")
-            fresh = time.monotonic() - began < FRESH_SECONDS
-        while bag.next:
-            bag.staged.appendleft(bag.next.pop())
-
-    # casting
-
-    def sign_aside(self) -> Mapping[int, "asyncio.Future[Mapping[int, Cast]]"]:
-        """Begin to cast what is picked in threads: OpenSSL lets others work meanwhile. By ids."""
-        loop, picked = asyncio.get_running_loop(), list(self.bag.next)
-        share = -(-len(picked) // SIGNING)
-        begun: dict[int, asyncio.Future[Mapping[int, Cast]]] = {}
-        for at in range(0, len(picked), share):
-            part = picked[at : at + share]
-            future = loop.run_in_executor(None, self.cast_all, part)
-            begun |= dict.fromkeys((ready.mail.id for ready in part), future)
-        return begun
-
-    def cast_all(self, ready: Sequence[Ready]) -> Mapping[int, Cast]:
-        return {each.mail.id: self.cast(each) for each in ready}
-
-    def cast(self, ready: Ready) -> Cast:
-        try:
-            return self.composer.cast(ready)
-        except Exception:  # a fault of ours must not keep it on the wire for ever
-            log.exception("mail %s could not be made", ready.mail.id)
-            return None
 
     # the wire
 
-    async def hand(
-        self, ready: Ready, signing: "asyncio.Future[Mapping[int, Cast]] | None"
-    ) -> None:
+    async def hand(self, ready: Ready, until: float) -> None:
         self.bag.put_on_wire(ready)
         try:
-            cast = (await signing)[ready.mail.id] if signing else self.cast(ready)
+            cast = await self.casting.cast(ready)
             if cast is None:
                 self.heard(ready, UNFIT)
             else:
-                await self.road.hand(*cast, ready.recipient, partial(self.heard, ready))
+                heard = partial(self.heard, ready)
+                await self.road.hand(*cast, ready.recipient, heard, ready.mail.id, until)
         except (RoadClosed, asyncio.CancelledError):
             self.heard(ready, None)
             raise
@@ -143,17 +116,19 @@ class Flow:
             log.exception("mail %s could not be sent", ready.mail.id)
             self.heard(ready, UNFIT)
 
-    def heard(self, ready: Ready, outcome: Verdict | RoadClosed | None) -> None:
+    def heard(self, ready: Ready, outcome: Outcome) -> None:
         """What became of a mail handed over. None: it was not tried."""
         bag = self.bag
-        if isinstance(outcome, Verdict):
-            bag.rest = FIRST_REST
-            bag.said(ready.mail, ready.provider, outcome)
-            return
-        if isinstance(outcome, RoadClosed):
+        if outcome is None:
+            bag.ahead //= 2
+        elif isinstance(outcome, RoadClosed):
             bag.closed = outcome
             if outcome.code == NOT_NOW and ready.provider is not None:
                 bag.slower.add(ready.provider)
+        else:
+            bag.rest = FIRST_REST
+            bag.said(ready.mail, ready.provider, outcome)
+            return
         bag.off_wire(ready.mail.id)
         if bag.ending:
             bag.forget(ready.mail.batch)

@@ -100,7 +100,7 @@ class Settling:
             await self.testify(conn, mail, verdict)
         settled = [each.settled for each in (*plain, *eventful) if not each.again]
         if settled:
-            await outbox.turn(conn, self.bag.worker, settled, {})
+            await outbox.turn(conn, self.bag.worker, settled, {}, letters=self.bag.letters)
         later: dict[tuple[int | None, int], list[tuple[int, str | None]]] = defaultdict(list)
         for each in eventful:
             if each.again:

@@ -8,12 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from mailer import db
 from mailer.db import Connection
-from mailer.digests.rows import SQL, Digest, Item
+from mailer.digests.rows import SCHEDULE, SQL, Digest, Item, fresh, statuses
 from mailer.errors import Conflict
 from mailer.newsletters import Newsletter
-
-SCHEDULE = "schedule"
-"""By whom digests are made that make themselves."""
 
 
 async def create(conn: Connection, newsletter: Newsletter, cadence: str, *, by: str) -> Digest:
@@ -42,13 +39,14 @@ async def create_or_extend(conn: Connection, newsletter: Newsletter, cadence: st
     is one digest after a pause, not many. None: there is too little yet."""
     await conn.execute(SQL.lock_newsletter, newsletter.id)
     waiting = await db.first(conn, Digest, SQL.open_draft, newsletter.id, cadence, SCHEDULE)
-    fresh: int = await conn.fetchval(SQL.count_new, newsletter.id, cadence)
+    new = (await fresh(conn, newsletter.id, cadence)).get((newsletter.id, cadence), 0)
     if waiting is None:
-        if fresh < newsletter.fewest:
+        if new < newsletter.fewest:
             return None
         return await create(conn, newsletter, cadence, by=SCHEDULE)
-    room = newsletter.most - await conn.fetchval(SQL.count_articles, waiting.id)
-    if fresh and room > 0:
+    (status,) = await statuses(conn, [waiting])
+    room = newsletter.most - status.articles
+    if new and room > 0:
         await choose(conn, newsletter, waiting, room)
         await conn.execute(SQL.edit, waiting.id, None)
     return await db.first(conn, Digest, SQL.get, waiting.id)

@@ -80,13 +80,13 @@ async def edit(conn: Connection, digest: Digest, version: int | None) -> None:
     """Raises Conflict once it is approved, or if somebody else edited it since that version."""
     if await conn.fetchval(SQL.edit, digest.id, version):
         return
-    raise changed(await get(conn, digest.id), "be changed")
+    raise changed(await get(conn, digest.id))
 
 
-def changed(now: Digest, what: str) -> Conflict:
+def changed(now: Digest) -> Conflict:
     """It is not the draft any more that somebody has seen."""
     if now.state != "draft":
-        return refused(now, what)
+        return Conflict("Digest {number} is no draft any more.", number=now.number)
     return Conflict(
         "Digest {number} was changed meanwhile: look at version {version}, then decide again.",
         number=now.number,
@@ -97,12 +97,3 @@ def changed(now: Digest, what: str) -> Conflict:
 def concerns(article: int, found: object) -> None:
     if not found:
         raise Unknown("Article {id} is not in this digest.", id=article)
-
-
-def refused(digest: Digest, what: str) -> Conflict:
-    return Conflict(
-        "Digest {number} is {state} and can't {what}.",
-        number=digest.number,
-        state=digest.state,
-        what=what,
-    )

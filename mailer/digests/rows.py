@@ -6,13 +6,16 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from mailer import articles, db, newsletters, outbox, pictures
+from mailer import articles, db, outbox, pictures
 from mailer.articles import Article, Attachment
 from mailer.db import Connection
 from mailer.errors import Unknown
 from mailer.pictures import Frame
 
 SQL = db.statements("digests")
+
+SCHEDULE = "schedule"
+"""By whom digests are made that make themselves."""
 
 State: TypeAlias = Literal["draft", "approved", "sending", "paused", "sent", "cancelled"]
 
@@ -78,6 +81,16 @@ class Edition:
 
 
 @dataclass(frozen=True)
+class Headline:
+    """An edition as a list names it; `articles`: what it shows, in order."""
+
+    digest: int
+    language: str
+    subject: str
+    articles: Sequence[int]
+
+
+@dataclass(frozen=True)
 class Offer:
     """A work that could be picked: `article` stands for all its translations.
 
@@ -130,10 +143,13 @@ async def all_(conn: Connection, slug: str | None = None) -> list[Digest]:
     return await db.fetch(conn, Digest, SQL.listed, slug)
 
 
-async def fresh(conn: Connection, newsletter: int, cadence: str) -> int:
-    """How many articles its cadence has not had yet; translations of one count once."""
-    counted: int = await conn.fetchval(SQL.count_new, newsletter, cadence)
-    return counted
+async def fresh(
+    conn: Connection, newsletter: int | None = None, cadence: str | None = None
+) -> Mapping[tuple[int, str], int]:
+    """By newsletter and cadence, of one or of all: how many articles it has not had yet;
+    translations of one count once."""
+    counted = await conn.fetch(SQL.count_new, newsletter, cadence)
+    return {(row["newsletter"], row["cadence"]): row["fresh"] for row in counted}
 
 
 async def on_offer(conn: Connection, digest: Digest, most: int) -> list[Offer]:
@@ -160,6 +176,11 @@ async def trial(conn: Connection, staff: UUID) -> Trial | None:
 async def stuck(conn: Connection) -> list[Digest]:
     """Those that were to go by themselves, and wait for an editor."""
     return await db.fetch(conn, Digest, SQL.stuck)
+
+
+async def ready(conn: Connection) -> list[Digest]:
+    """Those that a schedule made, and that wait to be approved as they are to."""
+    return await db.fetch(conn, Digest, SQL.ready, SCHEDULE)
 
 
 async def page(
@@ -189,7 +210,12 @@ async def contents(conn: Connection, digest: Digest) -> list[Item]:
 
 async def these(conn: Connection, ids: Sequence[int]) -> list[Item]:
     """Articles as items, in the order given."""
-    return await items(conn, await db.fetch(conn, Article, SQL.articles, list(ids)), set())
+    return await items(conn, await articles_of(conn, ids), set())
+
+
+async def articles_of(conn: Connection, ids: Sequence[int]) -> list[Article]:
+    """In the order given."""
+    return await db.fetch(conn, Article, SQL.articles, list(ids))
 
 
 async def items(conn: Connection, chosen: Sequence[Article], pinned: set[int]) -> list[Item]:
@@ -213,11 +239,26 @@ async def editions(conn: Connection, digest: int) -> list[Edition]:
     return await db.fetch(conn, Edition, SQL.editions, digest)
 
 
+async def headlines(conn: Connection, digests: Sequence[Digest]) -> Mapping[int, list[Headline]]:
+    """By digest: its editions without their text."""
+    found: dict[int, list[Headline]] = {digest.id: [] for digest in digests}
+    for each in await db.fetch(conn, Headline, SQL.headlines, list(found)):
+        found[each.digest].append(each)
+    return found
+
+
 async def status(conn: Connection, digest: Digest) -> Status:
-    newsletter = await newsletters.get(conn, digest.newsletter)
-    return Status(
-        await get(conn, digest.id),
-        newsletter.slug,
-        await conn.fetchval(SQL.count_articles, digest.id),
-        await outbox.progress(conn, digest.id),
-    )
+    """As it is by now."""
+    (found,) = await statuses(conn, [await get(conn, digest.id)])
+    return found
+
+
+async def statuses(conn: Connection, listed: Sequence[Digest]) -> list[Status]:
+    """Of all these at once."""
+    ids = [digest.id for digest in listed]
+    counted = {row["digest"]: row for row in await conn.fetch(SQL.count_articles, ids)}
+    mails = await outbox.progress_of(conn, ids)
+    return [
+        Status(d, counted[d.id]["newsletter"], counted[d.id]["articles"], mails[d.id])
+        for d in listed
+    ]

@@ -12,8 +12,9 @@ from datetime import datetime
 
 from mailer import db, outbox
 from mailer.db import Connection
-from mailer.digests.editing import changed, refused
+from mailer.digests.editing import changed
 from mailer.digests.rows import SQL, Digest, Edition, get
+from mailer.errors import Conflict
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ async def approve(
     """
     approved = await conn.fetchval(SQL.approve, digest.id, by, at, list(despite), digest.version)
     if not approved:
-        raise changed(await get(conn, digest.id), "be approved")
+        raise changed(await get(conn, digest.id))
     await conn.execute(SQL.let_withdrawn_go, digest.id)
     for edition in editions:
         await freeze(conn, edition)
@@ -73,7 +74,10 @@ async def freeze(conn: Connection, edition: Edition) -> int:
 async def recall(conn: Connection, digest: Digest) -> None:
     """Before it begins, it may become a draft again."""
     if not await conn.fetchval(SQL.recall, digest.id):
-        raise refused(digest, "be recalled")
+        raise Conflict(
+            "Digest {number} does not wait to begin, so it can't become a draft again.",
+            number=digest.number,
+        )
     await conn.execute(SQL.melt, digest.id)
 
 
@@ -85,7 +89,9 @@ async def to_begin(conn: Connection) -> Digest | None:
 async def begin(conn: Connection, digest: Digest) -> None:
     """From here on it counts as sent: it has its place in the order of digests."""
     if not await conn.fetchval(SQL.begin, digest.id):
-        raise refused(await get(conn, digest.id), "be sent")
+        raise Conflict(
+            "Digest {number} is not approved, so it can't be sent.", number=digest.number
+        )
 
 
 async def catching_up(conn: Connection, digest: Digest) -> list[Group]:
@@ -108,12 +114,19 @@ async def advance(conn: Connection, digest: Digest) -> None:
 
 async def pause(conn: Connection, digest: Digest) -> None:
     if not await conn.fetchval(SQL.pause, digest.id):
-        raise refused(digest, "be paused")
+        raise Conflict(
+            "Digest {number} is not being sent, so it can't be paused.", number=digest.number
+        )
+
+
+async def pause_all(conn: Connection) -> list[str]:
+    """Whatever is being sent; slug and number of each, as commands name it."""
+    return [row["name"] for row in await conn.fetch(SQL.pause_all)]
 
 
 async def resume(conn: Connection, digest: Digest) -> None:
     if not await conn.fetchval(SQL.resume, digest.id):
-        raise refused(digest, "be resumed")
+        raise Conflict("Digest {number} is not paused, so it can't go on.", number=digest.number)
     await outbox.wake(conn, "outbox")
 
 
@@ -121,7 +134,7 @@ async def cancel(conn: Connection, digest: Digest) -> None:
     """What is not sent yet never will be. One that did not begin gives its articles back."""
     begun = await conn.fetchval(SQL.cancel, digest.id)
     if begun is None:
-        raise refused(digest, "be cancelled")
+        raise Conflict("Digest {number} is over, so it can't be cancelled.", number=digest.number)
     if begun:
         await outbox.drop_cancelled(conn)
     else:

@@ -1,4 +1,5 @@
-"""Fetching a picture: from the public internet only, and nothing but a picture."""
+"""Fetching a picture: from the public internet only, nothing but a picture, and of it nothing but
+what is to be seen."""
 
 import asyncio
 import struct
@@ -11,6 +12,7 @@ from yarl import URL
 
 from mailer.articles.cleaning import address
 from mailer.fetch.body import Trouble, body
+from mailer.fetch.redraw import redrawn
 from mailer.pictures import Picture
 
 if TYPE_CHECKING:
@@ -36,7 +38,10 @@ async def fetch(session: "Session", url: str) -> Picture | str:
         return f"It could not be had ({type(error).__name__})."
     if data is None:
         return "Its server does not have it."
-    return measured(data) or "It is no JPEG, PNG, GIF or WebP of a usual size."
+    if measured(data) is None:
+        return "It is no JPEG, PNG, GIF or WebP of a usual size."
+    drawn = await redrawn(data)
+    return (measured(drawn) if drawn else None) or "It is too broken or too large to be shown."
 
 
 async def ask(session: "Session", url: str) -> bytes | None:

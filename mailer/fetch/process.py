@@ -7,15 +7,14 @@ which would run what a parser gone wrong had put into it. The process holds no s
 import asyncio
 import contextlib
 import json
-import os
 import resource
 import signal
 import sys
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
+from mailer import config
 from mailer.articles import Draft, Enclosed, Image
 from mailer.feeds import Document
 from mailer.fetch.items import Source, Unreadable
@@ -26,7 +25,20 @@ MOST_ANSWER = 64 << 20
 DOCUMENTS = 100
 """After so many the process is replaced: whatever it leaked goes with it."""
 
-INHERITED = ("PATH", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+
+async def alone(module: str) -> asyncio.subprocess.Process:
+    """A module of ours as a process that knows nothing but what it is asked."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-m",
+        module,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        limit=MOST_ANSWER,
+        env=config.inherited(),
+    )
 
 
 class Parser:
@@ -75,19 +87,7 @@ class Parser:
 
     async def start(self) -> asyncio.subprocess.Process:
         self.documents = 0
-        root = str(Path(__file__).parents[2])
-        kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        self.running = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            "mailer.fetch.process",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            limit=MOST_ANSWER,
-            env={**kept, "PYTHONPATH": root, "PYTHONUTF8": "1"},
-        )
+        self.running = await alone("mailer.fetch.process")
         return self.running
 
     async def stop(self) -> None:

@@ -150,6 +150,8 @@ async def compare(conn: Connection, keys: Vault, keep: Keep, state: State) -> No
             path=keep.path(known),
             why=error,
         ) from None
+    if kept is not None and kept.size > state.size:
+        state = await read(conn)  # by now, for another worker may have sealed and kept meanwhile
     if kept is not None and not await grew_from(conn, kept, state.size):
         raise Broken(
             "The consent log in the database ({size} entries) does not continue the checkpoint "

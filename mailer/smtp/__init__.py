@@ -7,21 +7,25 @@ and is no mail's fault.
 
 import asyncio
 import logging
+import math
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self
 
 from mailer import address
 from mailer.config import Smtp
 from mailer.smtp.connecting import connect, literal
-from mailer.smtp.session import DEPTH, Outcome, Parcel, Session, Times
+from mailer.smtp.session import DEPTH, HELD, Outcome, Parcel, Session, Times
 from mailer.smtp.verdicts import RoadClosed, Stage, Verdict
 
-__all__ = ["DEPTH", "Outcome", "Road", "RoadClosed", "Stage", "Times", "Verdict"]
+__all__ = ["AHEAD", "DEPTH", "Outcome", "Road", "RoadClosed", "Stage", "Times", "Verdict"]
 
 log = logging.getLogger(__name__)
+
+AHEAD = 2
+"""Mails that may wait in the row, for each connection."""
 
 REST_SECONDS = 60.0
 ALONG_SECONDS = 0.003
@@ -38,6 +42,9 @@ class Road:
 
     `name`: who we are, for EHLO. `close` may be called at any time; the road opens again by need.
     A server that fails rests for a while; the others take its share.
+
+    `unrecorded`: how many mails may have reached a server without the caller having put on record
+    (`recorded`) what became of them. No text is written beyond that. None: nobody keeps a record.
     """
 
     def __init__(
@@ -47,12 +54,16 @@ class Road:
         *,
         name: str = "localhost",
         times: Times | None = None,
+        unrecorded: int | None = None,
     ) -> None:
         self.servers = servers
         self.connections = connections
         self.name = literal(name)
         self.times = times or Times()
         self.waiting: deque[Parcel] = deque()
+        self.most_unrecorded = math.inf if unrecorded is None else unrecorded
+        self.unrecorded: set[int] = set()
+        self.held: deque[Session] = deque()
         self.sessions: set[Session] = set()
         self.opening: dict[asyncio.Task[None], Smtp | None] = {}
         self.resting: dict[Smtp, float] = {}
@@ -66,24 +77,37 @@ class Road:
     # handing over
 
     async def hand(
-        self, mail: bytes, sender: str, recipient: str, done: Callable[[Outcome], None]
+        self,
+        mail: bytes,
+        sender: str,
+        recipient: str,
+        done: Callable[[Outcome], None],
+        id_: int = 0,
+        until: float = math.inf,
     ) -> None:
         """Put a mail on its way, as soon as there is room; `done` hears once what became of it.
 
-        The mail is one that `mime` made: its lines end in CRLF and none begins with a dot; nobody
-        looks again. The addresses are in wire form (`address.wire`), the sender may be empty.
-        `done` is called from the event loop and must not fail.
+        `id_`: by which `recorded` will name it; `until`: if it still waits in the row at that time
+        of the monotonic clock, its outcome is None.
+
+        The mail is one that `mime` made: its lines end in CRLF, none begins with a dot, and it is
+        ASCII but for the recipient's address; nobody looks again. The addresses are in wire form
+        (`address.wire`), the sender may be empty. `done` is called from the event loop and must
+        not fail.
         """
-        await self.put(Parcel(mail, envelope(sender), envelope(recipient), done))
+        ascii_ = recipient.isascii()
+        sender, recipient = envelope(sender), envelope(recipient)
+        await self.put(Parcel(mail, sender, recipient, done, id_, until, ascii_=ascii_))
 
     async def room(self, most: int) -> int:
-        """Wait until mails have a place on open connections; how many have, up to `most`.
+        """Wait until mails have a place, on open connections or in the row to them; how many have,
+        up to `most`.
 
-        Whoever asks first hands over what need not wait: it can be asked about at the last moment.
-        Raises RoadClosed if no connection is to be had.
+        Whoever asks first hands over what need not wait for long: it can be asked about at the
+        last moment. Raises RoadClosed if no connection is to be had.
         """
         failed = self.failed
-        while (free := sum(s.seats for s in self.sessions) - len(self.waiting)) <= 0:
+        while (free := self.places()) <= 0:
             if self.failed is not failed and self.failed is not None:
                 raise self.failed
             self.retire()
@@ -91,6 +115,9 @@ class Road:
             await self.move()
         self.widen(most - free)
         return min(most, free)
+
+    def places(self) -> int:
+        return sum(s.seats + AHEAD for s in self.sessions if s.good) - len(self.waiting)
 
     async def send(self, mail: bytes, sender: str, recipient: str) -> Verdict:
         """Hand any mail over and wait. Raises RoadClosed. Cancelled, it may have gone or not."""
@@ -105,7 +132,7 @@ class Road:
                 answer.set_result(outcome)
 
         sender, recipient = (envelope(address.wire(given)) for given in (sender, recipient))
-        parcel = Parcel(stuffed(mail), sender, recipient, done)
+        parcel = Parcel(stuffed(mail), sender, recipient, done, ascii_=mail.isascii())
         await self.put(parcel)
         try:
             outcome = await answer
@@ -114,10 +141,11 @@ class Road:
             raise
         if isinstance(outcome, RoadClosed):
             raise outcome
+        assert outcome is not None, "it may begin at any time"
         return outcome
 
     async def put(self, parcel: Parcel) -> None:
-        while len(self.waiting) >= self.connections:
+        while len(self.waiting) >= self.connections * AHEAD:
             await self.move()
         self.owed += 1
         self.waiting.append(parcel)
@@ -148,7 +176,7 @@ class Road:
             self.moved.discard(future)
 
     def told(self) -> None:
-        if self.moved and (not self.owed or len(self.waiting) <= self.connections // 2):
+        if self.moved and (not self.owed or len(self.waiting) <= self.connections):
             self.wake()
 
     def wake(self) -> None:
@@ -164,10 +192,28 @@ class Road:
             parcel = self.waiting.popleft()
             self.told()
             unfit = session.unfit(parcel)
-            if unfit is None:
+            late = parcel.until < time.monotonic()
+            if unfit is None and not late:
                 return parcel
-            self.settle(parcel, unfit)
+            self.settle(parcel, None if late else unfit)
         return None
+
+    def admit(self, session: Session, parcel: Parcel) -> bool:
+        """Whether the mail's text may be written; else the session is told when it may."""
+        if len(self.unrecorded) >= self.most_unrecorded:
+            self.held.append(session)
+            return False
+        if self.most_unrecorded < math.inf:
+            self.unrecorded.add(parcel.id)
+        return True
+
+    def recorded(self, ids: Iterable[int]) -> None:
+        """It is on record what became of these: they never go again, so others may."""
+        self.unrecorded.difference_update(ids)
+        held, self.held = self.held, deque()
+        for session in held:
+            if session.step == HELD:
+                session.write_text()
 
     def settle(self, parcel: Parcel, outcome: Outcome) -> None:
         self.owed -= 1

@@ -7,10 +7,12 @@ does not offer PIPELINING gets one command at a time.
 Replies are taken in the order of the commands. Any that does not answer what was asked, or comes
 when nothing was, ends the connection, for whatever came after it would be another mail's. A mail
 is sent when its dot was answered 2xx; it is refused when the server said so and RSET then shows
-that both of us are still in step. A mail whose text was not written was surely not delivered.
+that both of us are still in step. A mail whose text was not written was surely not delivered; when
+it may be written, the owner says.
 """
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -29,14 +31,17 @@ MOST_MAILS = 100
 MOST_SECONDS = 300.0
 IDLE_SECONDS = 60.0
 QUIT_SECONDS = 2.0
+HELD_SECONDS = 0.4
+"""How long a server waits for a text that may not be written yet, before the mail is taken back."""
 
 SILENT = "the connection was lost or timed out"
 TOO_BIG = "This mail is bigger than the mail server takes (SIZE)."
 NO_UTF8 = "This mail server takes only addresses in ASCII (it does not offer SMTPUTF8)."
 NO_8BIT = "This mail server takes only mails in ASCII (it does not offer 8BITMIME)."
 
-Outcome: TypeAlias = Verdict | RoadClosed
-"""What became of a mail; RoadClosed: it was surely not delivered, through no fault of its own."""
+Outcome: TypeAlias = Verdict | RoadClosed | None
+"""What became of a mail; RoadClosed: it was surely not delivered, through no fault of its own;
+None: its time had passed before its text was written, and nothing is wrong with the road."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +71,34 @@ class Offer:
 
 
 class Parcel:
-    """A mail handed over, as DATA takes it. `again`: a connection ended under it once already."""
+    """A mail handed over, as DATA takes it. `again`: a connection ended under it once already.
 
-    __slots__ = ("again", "done", "mail", "recipient", "refusal", "sender")
+    `id`: by which the caller puts on record what became of it; `until`: when it must begin;
+    `ascii`: whether its text is.
+    """
+
+    __slots__ = (
+        *("again", "ascii", "done", "id", "mail", "recipient", "refusal", "sender", "until"),
+    )
 
     def __init__(
-        self, mail: bytes, sender: str, recipient: str, done: Callable[[Outcome], None]
+        self,
+        mail: bytes,
+        sender: str,
+        recipient: str,
+        done: Callable[[Outcome], None],
+        id_: int = 0,
+        until: float = math.inf,
+        *,
+        ascii_: bool,
     ) -> None:
         self.mail = mail
         self.sender = sender
         self.recipient = recipient
         self.done = done
+        self.id = id_
+        self.until = until
+        self.ascii = ascii_
         self.again = False
         self.refusal: Verdict | None = None
 
@@ -85,14 +107,15 @@ class Owner(Protocol):
     """Where mails come from, and go when they were not tried: see `Road`."""
 
     def next(self, session: "Session") -> Parcel | None: ...
+    def admit(self, session: "Session", parcel: Parcel) -> bool: ...
     def settle(self, parcel: Parcel, outcome: Outcome) -> None: ...
     def give_back(self, parcel: Parcel) -> None: ...
     def rest(self, server: Smtp) -> None: ...
     def gone(self, session: "Session", problem: RoadClosed) -> None: ...
 
 
-# Which answer is waited for.
-IDLE, MAIL, RCPT, DATA, END, RSET, QUIT = range(7)
+# Which answer is waited for; HELD: none, but for leave to write the text.
+IDLE, MAIL, RCPT, DATA, HELD, END, RSET, QUIT = range(8)
 
 KINDS: dict[int, Kind] = {2: "sent", 4: "later", 5: "never"}
 STAGES: dict[int, Stage] = {MAIL: "mail", RCPT: "rcpt"}
@@ -147,7 +170,7 @@ class Session(asyncio.BufferedProtocol):
     @property
     def nears_text(self) -> bool:
         """Whether it writes a text next, and can take the next mail's commands along with that."""
-        behind = MAIL <= self.step <= DATA and len(self.flight) < DEPTH
+        behind = MAIL <= self.step <= HELD and len(self.flight) < DEPTH
         return behind and self.offer.pipelining and self.good
 
     @property
@@ -166,7 +189,7 @@ class Session(asyncio.BufferedProtocol):
             return Verdict("never", "mail", 552, "5.3.4", TOO_BIG, self.name)
         if not offer.utf8 and not (parcel.sender.isascii() and parcel.recipient.isascii()):
             return Verdict("never", "mail", 553, "5.6.7", NO_UTF8, self.name)
-        if not offer.eight_bit and not parcel.mail.isascii():
+        if not offer.eight_bit and not parcel.ascii:
             return Verdict("never", "mail", 554, "5.6.3", NO_8BIT, self.name)
         return None
 
@@ -194,7 +217,7 @@ class Session(asyncio.BufferedProtocol):
 
     def parameters(self, parcel: Parcel) -> str:
         size = f" SIZE={len(parcel.mail)}" if self.offer.sizes else ""
-        body = "" if parcel.mail.isascii() else " BODY=8BITMIME"
+        body = "" if parcel.ascii else " BODY=8BITMIME"
         wide = not (parcel.sender.isascii() and parcel.recipient.isascii())
         return size + body + (" SMTPUTF8" if wide else "")
 
@@ -231,7 +254,7 @@ class Session(asyncio.BufferedProtocol):
             self.write_text()
         elif code // 100 == 2 and self.step < DATA:
             self.accepted()
-        elif code // 100 in (4, 5) and code != 503:
+        elif code // 100 in (4, 5) and code != 503 and self.step != HELD:
             self.refused(code, said)
         else:
             self.astray(code, said)
@@ -245,6 +268,10 @@ class Session(asyncio.BufferedProtocol):
             self.transport.write(self.rcpt(head) if step == RCPT else b"DATA\r\n")
 
     def write_text(self) -> None:
+        """As soon as it may; from here on the mail may be delivered, whatever happens to us."""
+        if not self.owner.admit(self, self.flight[0]):
+            self.expect(HELD, HELD_SECONDS)
+            return
         self.expect(END, self.times.end)
         self.transport.write(b"".join((self.flight[0].mail, b".\r\n", self.following())))
 
@@ -337,7 +364,7 @@ class Session(asyncio.BufferedProtocol):
         problem = closed(self.server, SILENT)
         if not self.flight:
             self.end(problem)
-        elif self.step == MAIL:
+        elif self.step in (MAIL, HELD):
             self.unlucky(problem)
         else:
             if self.flight[0].refusal is None:
@@ -413,6 +440,9 @@ class Session(asyncio.BufferedProtocol):
             self.wait(left)
         elif self.step == IDLE:
             self.quit()
+        elif self.step == HELD:
+            self.settle(None)
+            self.end(closed(self.server, SILENT))
         else:
             self.drop()
 

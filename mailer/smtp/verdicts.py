@@ -1,8 +1,7 @@
 """What became of a mail, in the server's words, and which words speak of us and not of the mail."""
 
 import re
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from mailer import address
 from mailer.config import Smtp
@@ -28,8 +27,7 @@ class RoadClosed(Refusal):
     code: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What became of one mail. `stage`: at which command; 5xx at rcpt speaks of the person.
 
     `reply`: the server's words, without addresses; `code` 0: it said nothing.

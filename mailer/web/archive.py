@@ -37,7 +37,7 @@ async def series(request: web.Request) -> web.Response:
     async with request.app[page.POOL].acquire() as conn:
         newsletter = await find(conn, request.match_info["slug"])
         sent = await digests.sent(conn, newsletter.id, LISTED_MOST)
-        editions = {d.id: await digests.editions(conn, d.id) for d in sent}
+        editions = await digests.headlines(conn, sent)
     issues = [(digest, editions[digest.id]) for digest in sent]
     return page.answer(
         request, "public/series.html", headers=page.PUBLIC, newsletter=newsletter, issues=issues
@@ -49,13 +49,20 @@ async def feed(request: web.Request) -> web.Response:
     async with request.app[page.POOL].acquire() as conn:
         newsletter = await find(conn, request.match_info["slug"])
         language = newsletter.offered(request.query.get("lang", ""))
-        entries = []
-        for digest in await digests.sent(conn, newsletter.id, FEED_MOST):
-            for edition in await digests.editions(conn, digest.id):
-                if edition.language == language:
-                    shown = await digests.these(conn, edition.articles)
-                    said = markdown.html(digest.introduction.get(language, ""))
-                    entries.append((digest, edition, said, [item.article for item in shown]))
+        sent = await digests.sent(conn, newsletter.id, FEED_MOST)
+        editions = await digests.headlines(conn, sent)
+        spoken = [(d, e) for d in sent for e in editions[d.id] if e.language == language]
+        ids = {id_ for _, edition in spoken for id_ in edition.articles}
+        shown = {a.id: a for a in await digests.articles_of(conn, sorted(ids))}
+    entries = [
+        (
+            digest,
+            edition,
+            markdown.html(digest.introduction.get(language, "")),
+            [shown[id_] for id_ in edition.articles if id_ in shown],
+        )
+        for digest, edition in spoken
+    ]
     text = render.page(
         "public/feed.xml",
         language,

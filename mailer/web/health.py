@@ -13,14 +13,14 @@ async def alive(request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """GET /readyz: the database answers and its schema is ours; else 503 and a sentence.
+    """GET /readyz: the database answers and its schema still fits; else 503 and a sentence.
 
     A log that is not sealed any more, or letters that don't go, are said too; but neither keeps
     anybody from confirming or leaving.
     """
     async with request.app[page.POOL].acquire() as conn:
         try:
-            await migrate.check(conn)
+            await migrate.still_fits(conn)
         except Conflict as error:
             return page.refused(request, error, 503)
         wrong = {"log": await log.objection(conn), "outbox": await outbox.objection(conn)}

@@ -19,6 +19,7 @@
     jobs          work             what staff set going on a page: verifying, extracts
     housekeeping  beat             says that it lives, frees what silent workers hold
                   tell_staff       of what they should look at
+                  look_at_domain   asks DNS whether others believe its mails
                   tidy, sweep      deletes what has had its time
 
 Besides, two deliveries: letters to one person, on connections of their own so that digests never
@@ -35,10 +36,11 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from mailer import fetch, keys, outbox, smtp
+from mailer import dkim, fetch, keys, outbox, smtp
 from mailer.config import Settings
 from mailer.db import Pool
 from mailer.delivery import Delivery
+from mailer.dkim.signing import Signing, signing
 from mailer.fetch import Policy
 from mailer.vault import Vault
 from mailer.worker.digests import Digests
@@ -95,6 +97,7 @@ class Worker:
         async with (
             self.road(LETTER_CONNECTIONS) as to_people,
             self.road(self.settings.smtp_connections) as to_readers,
+            signing(dkim.signers(self.settings)) as signers,
             fetch.session(self.settings.base_url, policy) as self.feeds.session,
             bells(self.pool) as bell,
             self.alive(),
@@ -104,8 +107,8 @@ class Worker:
                 tasks.create_task(self.loops.repeat(step, bell[name], pause))
             for step, pause in self.by_the_clock():
                 tasks.create_task(self.loops.repeat(step, asyncio.Event(), pause))
-            tasks.create_task(self.deliver(to_people, bell["letters"], letters=True))
-            tasks.create_task(self.deliver(to_readers, bell["digests"], letters=False))
+            tasks.create_task(self.deliver(to_people, signers, bell["letters"], letters=True))
+            tasks.create_task(self.deliver(to_readers, signers, bell["digests"], letters=False))
             tasks.create_task(self.returns.listen())
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self.pool.acquire() as conn:
@@ -136,10 +139,13 @@ class Worker:
         yield self.record.write_down, 5.0
         yield self.record.forget_again, 1800.0
         yield self.house.tell_staff, 60.0
+        yield self.house.look_at_domain, 60.0
         yield self.house.tidy, 1800.0
         yield self.house.sweep, 1800.0
 
-    async def deliver(self, road: smtp.Road, bell: asyncio.Event, *, letters: bool) -> None:
+    async def deliver(
+        self, road: smtp.Road, signers: Signing, bell: asyncio.Event, *, letters: bool
+    ) -> None:
         delivery = Delivery(
             self.settings,
             self.pool,
@@ -150,12 +156,18 @@ class Worker:
             bell,
             LETTER_CONNECTIONS if letters else self.settings.smtp_connections,
             letters,
+            signers,
         )
         await self.loops.repeat(delivery.step, bell, LOOK_SECONDS)
         await delivery.finish()
 
     def road(self, connections: int) -> smtp.Road:
-        return smtp.Road(self.settings.smtp, connections, name=self.settings.domain)
+        return smtp.Road(
+            self.settings.smtp,
+            connections,
+            name=self.settings.domain,
+            unrecorded=connections * smtp.DEPTH,
+        )
 
     @asynccontextmanager
     async def alive(self) -> AsyncIterator[None]:

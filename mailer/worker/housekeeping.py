@@ -7,6 +7,7 @@ from mailer import (
     bounces,
     census,
     digests,
+    domain,
     imports,
     keys,
     outbox,
@@ -36,6 +37,22 @@ class Housekeeping(Part):
     async def tell_staff(self) -> bool:
         async with self.pool.acquire() as conn, conn.transaction():
             await troubles.tell(conn)
+        return False
+
+    async def look_at_domain(self) -> bool:
+        """What DNS says of it, unless all mail stays on this machine."""
+        if self.settings.dev:
+            return False
+        async with self.pool.acquire() as conn, conn.transaction():
+            due = await domain.due(conn)
+        found = (
+            await self.loops.unless_stopped(domain.wrong(self.settings, domain.Names()))
+            if due
+            else None
+        )
+        if found is not None:
+            async with self.pool.acquire() as conn, conn.transaction():
+                await domain.keep(conn, found)
         return False
 
     async def tidy(self) -> bool:

@@ -13,7 +13,9 @@ function shown(text, values) {
 
 function say(now) {
   for (const name of names) {
-    live.querySelector(`[data-of="${name}"]`).textContent = now[name];
+    live.querySelector(`[data-of="${name}"]`).textContent = now[name].toLocaleString(
+      document.documentElement.lang,
+    );
   }
   const all = names.reduce((sum, name) => sum + now[name], 0);
   bar.max = all || 1;

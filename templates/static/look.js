@@ -4,17 +4,20 @@ const form = document.getElementById("draft");
 const show = form.querySelector("button[formtarget]");
 let frame = document.querySelector("iframe[name=look]");
 let waiting = 0;
+let shown = 0;
 
 // Each preview comes into a frame of its own, so that none is a step of the way back, and the one
-// before stays until it is there.
+// before stays until it is there. A frame keeps its name for ever, so each has another.
 function look() {
   const old = frame;
+  shown += 1;
   frame = old.cloneNode();
   frame.removeAttribute("src");
-  old.removeAttribute("name");
-  old.inert = true;
+  frame.name = show.formTarget = `look-${shown}`;
   old.after(frame);
-  frame.addEventListener("load", () => old.remove());
+  frame.addEventListener("load", () => {
+    if (frame.name === show.formTarget) old.remove();
+  });
   form.requestSubmit(show);
 }
 

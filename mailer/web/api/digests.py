@@ -46,7 +46,7 @@ async def listing(call: Call, conn: Connection) -> Answer:
         before=call.query.get("before"),
         most=most + 1,
     )
-    shown = [outline(await digests.status(conn, each)) for each in listed[:most]]
+    shown = [outline(each) for each in await digests.statuses(conn, listed[:most])]
     rest = str(listed[most - 1].id) if len(listed) > most else None
     return part(call, PATH, "digests", shown, "before", rest)
 

@@ -171,7 +171,7 @@ def previewed(
 async def worded(conn: Connection, given: Mapping[str, str]) -> Words:
     """Raises Invalid, Unknown."""
     for name in LINES:
-        check_text(given[name], name)
+        desk.check_lines(given[name], name, MOST_CHARACTERS)
     slug = given["newsletter"]
     newsletter = await newsletters.find(conn, slug) if slug else None
     language = cleaning.language(given["language"])
@@ -192,18 +192,6 @@ async def worded(conn: Connection, given: Mapping[str, str]) -> Words:
     if len(purposes) > MOST_PURPOSES:
         raise Invalid("Give at most {most} purposes.", field="purposes", most=MOST_PURPOSES)
     return words
-
-
-def check_text(text: str, field: str) -> None:
-    """Raises Invalid."""
-    if len(text) > MOST_CHARACTERS:
-        raise Invalid(
-            "This is too long: {most} characters at most.", field=field, most=MOST_CHARACTERS
-        )
-    if forms.UNSEEN.search(text.replace("\n", " ").replace("\t", " ")):
-        raise Invalid(
-            "This has invisible characters in it: type it instead of pasting.", field=field
-        )
 
 
 async def preview(conn: Connection, words: Words) -> Preview:

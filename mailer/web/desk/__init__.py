@@ -10,6 +10,7 @@ from mailer.web.desk.answering import (
     FRAMING,
     answer,
     back,
+    check_lines,
     reason,
     refused,
     see_other,
@@ -36,6 +37,7 @@ from mailer.web.desk.gate import (
     install,
     post,
 )
+from mailer.web.desk.streaming import Standing, live
 from mailer.web.desk.who import Who
 
 __all__ = [
@@ -44,11 +46,13 @@ __all__ = [
     "FRESH_MINUTES",
     "Entry",
     "Handler",
+    "Standing",
     "Who",
     "answer",
     "anybody",
     "back",
     "challenge",
+    "check_lines",
     "errand",
     "forget",
     "get",
@@ -57,6 +61,7 @@ __all__ = [
     "keep_challenge",
     "keep_errand",
     "knows",
+    "live",
     "post",
     "reason",
     "refused",

@@ -100,12 +100,7 @@ def text(sent: Fields, name: str, *, most: int = TEXT_CHARACTERS, required: bool
     given = forms.one(sent, name).strip()
     if not given and required:
         raise Invalid("Fill this in.", field=name)
-    if len(given) > most:
-        raise Invalid("This is too long: {most} characters at most.", field=name, most=most)
-    if forms.UNSEEN.search(given):
-        raise Invalid(
-            "This has invisible characters in it: type it instead of pasting.", field=name
-        )
+    check(given, given, name, most)
     return given
 
 
@@ -122,3 +117,17 @@ def reason(sent: Fields) -> str:
             field="reason",
         )
     return given
+
+
+def check_lines(text: str, field: str, most: int) -> None:
+    """Several lines that were filled in, their ends as LF. Raises Invalid."""
+    check(text, text.translate({ord("\n"): " ", ord("\t"): " "}), field, most)
+
+
+def check(text: str, flat: str, field: str, most: int) -> None:
+    if len(text) > most:
+        raise Invalid("This is too long: {most} characters at most.", field=field, most=most)
+    if forms.UNSEEN.search(flat):
+        raise Invalid(
+            "This has invisible characters in it: type it instead of pasting.", field=field
+        )

@@ -117,7 +117,6 @@ async def going(
     return {
         "progress": await digests.status(conn, digest),
         "fared": await health.fared(conn, newsletter.slug, digest.number),
-        "editions": await digests.editions(conn, digest.id),
     }
 
 
@@ -213,16 +212,7 @@ def introduction(newsletter: Newsletter, digest: Digest, sent: Fields) -> dict[s
         if field not in sent or not touched(sent, field, forms.one(sent, field)):
             continue
         text = plain(forms.one(sent, field))
-        if len(text) > digests.MOST_INTRODUCTION:
-            raise Invalid(
-                "This is too long: {most} characters at most.",
-                field=field,
-                most=digests.MOST_INTRODUCTION,
-            )
-        if forms.UNSEEN.search(text.replace("\n", " ").replace("\t", " ")):
-            raise Invalid(
-                "This has invisible characters in it: type it instead of pasting.", field=field
-            )
+        desk.check_lines(text, field, digests.MOST_INTRODUCTION)
         found.pop(language, None)
         if text:
             found[language] = text

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from mailer import acts, digests, newsletters
-from mailer.db import Connection
 from mailer.errors import Refusal
 from mailer.newsletters import Newsletter
 from mailer.web import desk, forms, page
@@ -37,9 +36,9 @@ async def show(
     last = int(before) if before.isascii() and before.isdigit() and len(before) < 10 else None
     async with request.app[page.POOL].acquire() as conn:
         found = await digests.page(conn, before=last, most=MOST)
-        listed = [await digests.status(conn, digest) for digest in found]
+        listed = await digests.statuses(conn, found)
         offered = await newsletters.all_(conn)
-        fresh = await waiting(conn, offered)
+        fresh = await digests.fresh(conn)
     return desk.answer(
         request,
         who,
@@ -47,19 +46,15 @@ async def show(
         status=status,
         listed=listed,
         newsletters={each.slug: each for each in offered},
-        waiting=fresh,
+        waiting=[
+            Waiting(each, cadence, fresh.get((each.id, cadence), 0))
+            for each in offered
+            for cadence in each.cadences
+        ],
         faults=faults,
         before=last,
         onward=found[-1].id if len(found) == MOST else None,
     )
-
-
-async def waiting(conn: Connection, offered: list[Newsletter]) -> list[Waiting]:
-    return [
-        Waiting(each, cadence, await digests.fresh(conn, each.id, cadence))
-        for each in offered
-        for cadence in each.cadences
-    ]
 
 
 async def create(request: web.Request, who: Who) -> web.StreamResponse:

@@ -4,6 +4,7 @@ What was noted of a request may name somebody, so it is shown only when asked fo
 record; all else of the register names nobody.
 """
 
+import re
 from datetime import date, datetime
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from mailer.web.forms import Fields
 from mailer.web.officer.finding import person
 
 SHOWN = 50
+BLANK = re.compile(r"\n{3,}")
 BY_STAFF = tuple(road for road in ROADS if road != "page")
 
 
@@ -201,13 +203,14 @@ def letter_language(request: web.Request, who: Who) -> str:
 
 def letter(request: web.Request, found: Request, noted: Details, language: str) -> str:
     """What to write to the person, as it stands now."""
-    return render.text(
+    written = render.text(
         "public/answer.txt",
         language,
         entry=found,
         noted=noted,
         controller=(request.app[page.SETTINGS].controller or "").replace("\\n", "\n"),
-    ).strip()
+    )
+    return BLANK.sub("\n\n", written).strip()
 
 
 def named(request: web.Request) -> int:

@@ -7,7 +7,10 @@ from datetime import UTC, date, datetime
 from mailer.census import Day
 
 WIDTH, HEIGHT = 760, 240
-LEFT, RIGHT, TOP, BOTTOM = 88, 16, 12, 28
+RIGHT, TOP, BOTTOM = 16, 12, 28
+DIGIT = 11
+"""As wide as one is on a phone, where letters are large beside the picture."""
+
 TICKS = 4
 
 
@@ -30,9 +33,9 @@ class Chart:
     gone: Sequence[Bar]
     levels: Sequence[tuple[float, int]]
     days: Sequence[tuple[float, str, datetime]]
+    left: int
     width: int = WIDTH
     height: int = HEIGHT
-    left: int = LEFT
     right: int = WIDTH - RIGHT
     floor: int = HEIGHT - BOTTOM
 
@@ -43,15 +46,16 @@ def draw(counted: Sequence[Day]) -> Chart | None:
         return None
     first, last = counted[0].day, counted[-1].day
     top = ceiling(max(max(day.confirmed, day.pending, day.gone) for day in counted))
+    left = 16 + DIGIT * len(f"{top:,}")
 
     def x(day: date) -> float:
         share = (day - first).days / (last - first).days
-        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+        return round(left + share * (WIDTH - left - RIGHT), 1)
 
     def y(count: int) -> float:
         return round(HEIGHT - BOTTOM - count / top * (HEIGHT - TOP - BOTTOM), 1)
 
-    width = max(1.0, round((WIDTH - LEFT - RIGHT) / ((last - first).days + 1) * 0.6, 1))
+    width = max(1.0, round((WIDTH - left - RIGHT) / ((last - first).days + 1) * 0.6, 1))
     middle = counted[len(counted) // 2].day
     return Chart(
         confirmed=" ".join(f"{x(day.day)},{y(day.confirmed)}" for day in counted),
@@ -67,6 +71,7 @@ def draw(counted: Sequence[Day]) -> Chart | None:
             for day, anchor in ((first, "start"), (middle, "middle"), (last, "end"))
             if anchor != "middle" or first < middle < last
         ],
+        left=left,
     )
 
 

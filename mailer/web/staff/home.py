@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from aiohttp import web
 
-from mailer import census, log, newsletters, outbox, subject_requests, troubles
+from mailer import backups, census, domain, log, newsletters, outbox, subject_requests, troubles
 from mailer.db import Connection
+from mailer.domain import Finding
 from mailer.newsletters import Newsletter
 from mailer.subject_requests import Pressing
 from mailer.troubles import Trouble
@@ -22,16 +24,19 @@ ANSWERING = ("owner", "privacy")
 
 @dataclass(frozen=True)
 class Standing:
-    """What is wrong with the service itself, if anything."""
+    """What is wrong with the service itself, if anything. `backup`: when the latest was made, if
+    that is long ago; `domain`: what DNS says of it that it should not."""
 
     no_worker: bool
     letters_wait: bool
     log_behind: bool
     log_stopped: bool
+    backup: datetime | None
+    domain: Sequence[Finding]
 
     @property
     def well(self) -> bool:
-        return not (self.no_worker or self.letters_wait or self.log_behind or self.log_stopped)
+        return not any(vars(self).values())
 
 
 async def show(request: web.Request, who: Who) -> web.Response:
@@ -44,7 +49,7 @@ async def show(request: web.Request, who: Who) -> web.Response:
         counted = await census.over(conn, days, wanted.id if wanted else None, language)
         groups = await census.groups(conn)
         outcomes = await census.outcomes(conn, DIGESTS)
-        standing, needing = await standing_of(conn), await needing_somebody(conn, who)
+        standing, needing = await standing_of(conn, who), await needing_somebody(conn, who)
         pressing = await pressing_requests(conn, who)
     return desk.answer(
         request,
@@ -76,12 +81,15 @@ def chosen_days(request: web.Request) -> int:
     return next((days for days in DAYS if str(days) == request.query.get("days")), DAYS[1])
 
 
-async def standing_of(conn: Connection) -> Standing:
+async def standing_of(conn: Connection, who: Who) -> Standing:
+    mends = who.role in troubles.TOLD
     return Standing(
         no_worker=await outbox.workers(conn) == 0,
         letters_wait=await outbox.objection(conn) is not None,
         log_behind=await log.lag(conn) > LAG_SECONDS,
         log_stopped=await log.objection(conn) is not None,
+        backup=await backups.overdue(conn) if mends else None,
+        domain=await domain.known(conn) if mends else (),
     )
 
 
