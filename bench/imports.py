@@ -119,7 +119,7 @@ async def copy(here: Place, rows: int) -> float:
 
 def bare(first: int, rows: int) -> Iterator[tuple[object, ...]]:
     for number in range(first, first + rows):
-        yield uuid4(), 1, number, PAYLOAD[:64], os.urandom(32), PAYLOAD
+        yield uuid4(), 1, number, PAYLOAD[:64], os.urandom(32), PAYLOAD, True
 
 
 @dataclass(frozen=True)

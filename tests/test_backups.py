@@ -97,7 +97,9 @@ async def test_it_is_of_one_moment_whatever_happens_meanwhile(
         async with pool.acquire() as other:
             while not stop.is_set():
                 number += 1
-                await world.confirmed(other, vault, weekly.wish(f"reader{number}@example.org"))
+                wish = weekly.wish(f"reader{number}@example.org")
+                async with other.transaction():  # as the service does it
+                    await world.confirmed(other, vault, wish)
         return number
 
     working = asyncio.create_task(busy())

@@ -21,7 +21,7 @@ FILES = ("requirements.txt", "requirements-test.txt", "requirements-source.txt",
 PINNED = re.compile(r"^([\w.-]+)==([^ ;\\]+)(?: ; ([^\\]+))?", re.MULTILINE)
 
 ALLOWED = re.compile(
-    r"(?:MIT(?:-0)?|(?:BSD|ISC|Apache|PSF|ZPL|MPL)\b.*|ASLv2|Python Software Foundation.*|"
+    r"(?:MIT(?:-0|-CMU)?|(?:BSD|ISC|Apache|PSF|ZPL|MPL)\b.*|ASLv2|Python Software Foundation.*|"
     r"(?:The )?Unlicense.*|Mozilla Public License.*)(?: License)?",
     re.IGNORECASE,
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page
 
-from mailer import example, floods, newsletters, resources, subscriptions
+from mailer import example, floods, newsletters, puzzles, resources, subscriptions
 from mailer.web import page as pages
 from tests.test_embed import Foreign, email, foreign
 from tests.test_whole_road import until
@@ -75,8 +75,9 @@ async def test_in_the_hosted_form(foreign: Foreign, hasty: bool) -> None:
 
 @pytest.mark.parametrize("where", ["hosted", "element"])
 async def test_shown_before_the_flood_and_sent_in_it_the_browser_proves_itself_afterwards(
-    foreign: Foreign, where: str
+    foreign: Foreign, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(puzzles, "NUMBERS_IN_FLOODS", 2_000)  # this is not about how long it takes
     async with foreign.page() as page:
         within = "newsletter-form " if where == "element" else ""
         if where == "hosted":
@@ -88,7 +89,7 @@ async def test_shown_before_the_flood_and_sent_in_it_the_browser_proves_itself_a
         await page.locator(f"{within}form button").click()
         inbox = page.locator(f"{within}h1", has_text="Check your inbox")
         await inbox.wait_for(timeout=60_000)
-        await until(lambda: has_proven(foreign))
+        await until(lambda: has_proven(foreign), seconds=60)
         await page.locator(f"{within}[data-puzzle]").wait_for(state="detached", timeout=60_000)
         assert await page.locator(f"{within}#meant").is_visible()
         assert await inbox.is_visible()

@@ -14,14 +14,17 @@ from pathlib import Path
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from yarl import URL
 
-from mailer import address, cli, feeds, metrics, subjects
+from mailer import access, address, cli, feeds, metrics, subjects
+from mailer.access import SCOPES
 from mailer.config import Settings
 from mailer.db import Connection, Pool
 from mailer.mailbox import Mailbox
 from mailer.vault import Vault, new_master
 from mailer.web.metrics import Gauges
-from tests import site, world
+from tests import desk, site, world
+from tests.desk import Member
 from tests.test_pages import free_port, served
 from tests.test_whole_road import LINK, Road, link, publish, send
 from tests.world import ANNA, BORIS, VERA
@@ -143,7 +146,9 @@ def test_alerts_and_dashboard_ask_only_for_metrics_that_are_there(file: str) -> 
 
 
 @asynccontextmanager
-async def running(settings: Settings, log: Path, *command: str, **more: str) -> AsyncIterator[None]:
+async def running(
+    settings: Settings, log: Path, *command: str, **more: str
+) -> AsyncIterator["subprocess.Popen[bytes]"]:
     """`mailer COMMAND` as a process of its own, its standard error in `log`."""
     assert settings.database_url is not None
     environ = {
@@ -156,20 +161,56 @@ async def running(settings: Settings, log: Path, *command: str, **more: str) -> 
     }
     with log.open("wb") as written:
         process = subprocess.Popen(
-            (sys.executable, "-m", "mailer", *command), env=environ, cwd=log.parent, stderr=written
-        )
+            (sys.executable, "-m", "mailer", *command),
+            env=environ, cwd=log.parent, stdout=subprocess.DEVNULL, stderr=written,
+        )  # fmt: skip
         try:
-            yield
+            yield process
         finally:
             process.terminate()
             await asyncio.to_thread(process.wait, 30)
+
+
+async def told(settings: Settings, log: Path, *command: str, **given: str) -> None:
+    """A command, as somebody types it; what it says beside its answer is added to `log`."""
+    own = log.with_suffix(".one")
+    async with running(settings, own, *command, **given) as process:
+        await asyncio.to_thread(process.wait, 60)
+    with log.open("ab") as all_:
+        all_.write(own.read_bytes())
+
+
+async def sign_in(client: aiohttp.ClientSession, base: str, who: Member, code: str) -> str:
+    """Wrongly first, then in; then they look for somebody. The secret of the session."""
+    own = {"Origin": base}
+    for password in (f"not {desk.PASSWORD}", desk.PASSWORD):
+        fields = {"email": who.email, "password": password}
+        await client.post(f"{base}/staff/sign-in", data=fields, headers=own)
+    async with client.post(f"{base}/staff/code", data={"code": code}, headers=own) as came:
+        assert came.url.path == "/staff"
+    await client.post(f"{base}/staff/people", data={"email": ANNA}, headers=own)
+    await client.post(f"{base}/staff/forgotten", data={"email": who.email}, headers=own)
+    return client.cookie_jar.filter_cookies(URL(base))["staff"].value
+
+
+async def use_the_api(client: aiohttp.ClientSession, base: str, bearer: str) -> None:
+    """Rightly, wrongly, and with an address."""
+    for words in (bearer, f"{bearer}x"):
+        headers = {"Authorization": f"Bearer {words}"}
+        await client.get(f"{base}/api/v1/newsletters", headers=headers)
+        for path in ("lookup", "erase"):
+            sent = {"email": BORIS, "reason": "asked"}
+            await client.post(f"{base}/api/v1/subscribers/{path}", json=sent, headers=headers)
 
 
 async def test_the_logs_of_the_whole_road_name_nobody_and_hold_no_secret(
     conn: Connection, settings: Settings, tmp_path: Path
 ) -> None:
     key = new_master()
-    weekly = await world.make(conn, await subjects.open_vault(conn, key))
+    vault = await subjects.open_vault(conn, key)
+    weekly = await world.make(conn, vault)
+    owner = await desk.member(conn, vault, "owner")
+    _, bearer = await access.issue(conn, "cms", SCOPES, 1, by=owner.actor)
     mailbox, port = Mailbox(tmp_path / "mail"), free_port()
     open_ = await mailbox.start()
     base = f"http://127.0.0.1:{port}"
@@ -184,7 +225,7 @@ async def test_the_logs_of_the_whole_road_name_nobody_and_hold_no_secret(
     async with (
         running(settings, logs["serve"], "serve", **given),
         running(settings, logs["work"], "work", **given),
-        aiohttp.ClientSession() as client,
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,  # 127.0.0.1's
     ):
         await served(base)
         road = Road(client, base, mailbox, weekly)
@@ -207,14 +248,29 @@ async def test_the_logs_of_the_whole_road_name_nobody_and_hold_no_secret(
         await send(conn, replace(settings, base_url=base), weekly)
         digest = await road.mail(ANNA, 2)
         await road.press(link(digest, "u"))
+        session = await sign_in(client, base, owner, await owner.code(conn))
+        await use_the_api(client, base, bearer)
     await mailbox.stop()
+    logs["commands"] = tmp_path / "commands.log"
+    for command in (
+        ("person", "export", ANNA, "--out", str(tmp_path / "anna.json")),
+        ("consent", "show", ANNA, "--reason", "she asked"),
+        ("suppress", "add", BORIS),
+        ("person", "export", f"nobody-{ANNA}"),
+        ("digest", "status"),
+    ):
+        await told(settings, logs["commands"], *command, **given)
 
     tokens = {found[2] for mail in (asked, digest) for found in LINK.finditer(mail.text or "")}
     assert len(tokens) >= 4
     said = "".join(log.read_text("utf-8") for log in logs.values())
-    for secret in (*tokens, key, TOKEN, ANNA, BORIS, VERA, address.wire(VERA), "anna%40", "Bcc"):
+    of_staff = (owner.email, owner.secret, desk.PASSWORD, session, bearer)
+    for secret in (*tokens, key, TOKEN, ANNA, BORIS, VERA, address.wire(VERA), "anna%40", "Bcc",
+                   *of_staff):  # fmt: skip
+        assert secret
         assert secret not in said
-    lines = [json.loads(line) for line in said.splitlines()]
+    lines = [json.loads(line) for name in ("serve", "work")
+             for line in logs[name].read_text("utf-8").splitlines()]  # fmt: skip
     assert {"at", "level", "room", "message"} <= set.intersection(*(set(line) for line in lines))
     answers = [line for line in lines if line["room"] == "mailer.web.access"]
     assert len({line["request"] for line in answers}) == len(answers) > 10

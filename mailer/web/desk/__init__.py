@@ -37,6 +37,7 @@ from mailer.web.desk.gate import (
     install,
     post,
 )
+from mailer.web.desk.streaming import Standing, live
 from mailer.web.desk.who import Who
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "FRESH_MINUTES",
     "Entry",
     "Handler",
+    "Standing",
     "Who",
     "answer",
     "anybody",
@@ -59,6 +61,7 @@ __all__ = [
     "keep_challenge",
     "keep_errand",
     "knows",
+    "live",
     "post",
     "reason",
     "refused",

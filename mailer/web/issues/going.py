@@ -1,10 +1,6 @@
 """From approval to the last mail: when it goes, how it goes, and stopping it."""
 
-import asyncio
-import json
-import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 
 from aiohttp import web
@@ -16,10 +12,6 @@ from mailer.errors import Refusal
 from mailer.web import desk, forms, page
 from mailer.web.desk import Who
 from mailer.web.issues import draft, named
-
-LIVE_SECONDS = 1.0
-STREAM_SECONDS = 55
-"""Then the browser asks again: nothing is held for ever, and whoever was signed out learns it."""
 
 OVER = ("sent", "cancelled")
 GIVEN = ("when", "at", "despite", "version")
@@ -122,21 +114,11 @@ async def cancel_page(request: web.Request, who: Who) -> web.StreamResponse:
 
 
 async def live(request: web.Request, who: Who) -> web.StreamResponse:
-    """GET /staff/digests/SLUG/NUMBER/live: how it stands, each second (server-sent events)"""
-    async with request.app[page.POOL].acquire() as conn:
-        digest = await named.found(conn, request)
-    response = web.StreamResponse(
-        headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
-    )
-    await response.prepare(request)
-    end = time.monotonic() + STREAM_SECONDS
-    with suppress(ConnectionError):  # nobody looks any more
-        while time.monotonic() < end:
-            async with request.app[page.POOL].acquire() as conn:
-                status = await digests.status(conn, digest)
-            said = {"state": status.digest.state, **status.mails}
-            await response.write(f"retry: 1000\ndata: {json.dumps(said)}\n\n".encode())
-            if status.digest.state in OVER:
-                break
-            await asyncio.sleep(LIVE_SECONDS)
-    return response
+    """GET /staff/digests/SLUG/NUMBER/live: how it stands"""
+
+    async def look(conn: Connection) -> desk.Standing:
+        status = await digests.status(conn, await named.found(conn, request))
+        state = status.digest.state
+        return {"state": state, **status.mails}, state not in OVER
+
+    return await desk.live(request, look)

@@ -1,23 +1,15 @@
 """From the confirm step on: start it, see how far it is, stop it."""
 
-import asyncio
-import json
-import time
-from contextlib import suppress
-
 from aiohttp import web
 
 from mailer import acts, imports
+from mailer.db import Connection
 from mailer.errors import Refusal
 from mailer.imports import Manner
 from mailer.web import desk, forms, page
 from mailer.web.desk import Who
 from mailer.web.lists import named, reading
 from mailer.web.lists.reading import Told
-
-LIVE_SECONDS = 1.0
-STREAM_SECONDS = 55
-"""Then the browser asks again: nothing is held for ever, and whoever was signed out learns it."""
 
 
 async def start(request: web.Request, who: Who) -> web.StreamResponse:
@@ -80,21 +72,10 @@ async def stop(request: web.Request, who: Who) -> web.StreamResponse:
 
 
 async def live(request: web.Request, who: Who) -> web.StreamResponse:
-    """GET /staff/import/NUMBER/live: how far it is, each second (server-sent events)"""
-    async with request.app[page.POOL].acquire() as conn:
+    """GET /staff/import/NUMBER/live: how far it is"""
+
+    async def look(conn: Connection) -> desk.Standing:
         seen = await named.seen(conn, request)
-    response = web.StreamResponse(
-        headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
-    )
-    await response.prepare(request)
-    end = time.monotonic() + STREAM_SECONDS
-    with suppress(ConnectionError):  # nobody looks any more
-        while time.monotonic() < end:
-            said = json.dumps(named.far(seen, reading.spoken(request, who)))
-            await response.write(f"retry: 1000\ndata: {said}\n\n".encode())
-            if seen.phase not in named.MOVES:
-                break
-            await asyncio.sleep(LIVE_SECONDS)
-            async with request.app[page.POOL].acquire() as conn:
-                seen = await named.seen(conn, request)
-    return response
+        return named.far(seen, reading.spoken(request, who)), seen.phase in named.MOVES
+
+    return await desk.live(request, look)

@@ -1,25 +1,18 @@
 """Long work that an officer sets going and a worker does: how it goes, and what came of it."""
 
-import asyncio
-import json
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from uuid import UUID
 
 from aiohttp import web
 from babel.numbers import format_decimal
 
 from mailer import acts, extracts, jobs, staff
+from mailer.db import Connection
 from mailer.errors import Conflict, NotAllowed, Unknown
 from mailer.jobs import Job
 from mailer.vault import Subject
 from mailer.web import desk, page
 from mailer.web.desk import Who
-
-LIVE_SECONDS = 1.0
-STREAM_SECONDS = 55
-"""Then the browser asks again: nothing is held for ever, and whoever was signed out learns it."""
 
 OVER = ("done", "failed")
 TYPES = {"csv": "text/csv", "jsonl": "application/jsonl"}
@@ -73,24 +66,14 @@ def told(job: Job, language: str) -> Mapping[str, object]:
 
 
 async def live(request: web.Request, who: Who) -> web.StreamResponse:
-    """GET /staff/consent/jobs/ID/live: how far it is, each second (server-sent events)"""
-    job = await looked(request)
+    """GET /staff/consent/jobs/ID/live: how far it is"""
     language = page.language(request, who.account.language)
-    response = web.StreamResponse(
-        headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
-    )
-    await response.prepare(request)
-    end = time.monotonic() + STREAM_SECONDS
-    with suppress(ConnectionError, Unknown):  # nobody looks any more, or it was removed
-        while time.monotonic() < end:
-            await response.write(
-                f"retry: 1000\ndata: {json.dumps(told(job, language))}\n\n".encode()
-            )
-            if job.state in OVER:
-                break
-            await asyncio.sleep(LIVE_SECONDS)
-            job = await looked(request)
-    return response
+
+    async def look(conn: Connection) -> desk.Standing:
+        job = await jobs.get(conn, named(request))
+        return told(job, language), job.state not in OVER
+
+    return await desk.live(request, look)
 
 
 async def looked(request: web.Request) -> Job:
