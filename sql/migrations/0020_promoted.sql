@@ -1,3 +1,4 @@
+-- expand
 -- The slow queue: first those about whom nothing is unusual; whoever solves a puzzle leaves it.
 
 alter table request

@@ -1,3 +1,5 @@
+-- stop
+-- An older worker does not count who had their turn.
 -- Large lists: people are taken in by the hundred, and from a page of the staff.
 
 -- LETTERS BEHIND THE OTHERS ----------------------------------------------------------------------

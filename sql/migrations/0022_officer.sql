@@ -1,3 +1,4 @@
+-- expand
 -- The privacy officer's desk: what people ask about their data, and long work that staff set going.
 
 -- REQUESTS ABOUT DATA ----------------------------------------------------------------------------

@@ -1,3 +1,5 @@
+-- stop
+-- What an older process freezes does not say which pictures it shows.
 -- What the first page of the desk tells of and can't see by itself; pictures that go when nothing
 -- shows them.
 
