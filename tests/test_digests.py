@@ -239,7 +239,7 @@ async def test_two_editors_do_not_overwrite_one_another(
     with pytest.raises(Conflict, match="meanwhile"):  # and nobody approves what they have not seen
         await editions.approve(conn, settings, draft, by="staff:b", despite_warnings=True)
     await send(conn, settings, now)
-    with pytest.raises(Conflict, match="sending"):
+    with pytest.raises(Conflict, match="no draft any more"):
         await digests.introduce(conn, now, {})
 
 
@@ -343,7 +343,7 @@ async def test_an_approved_digest_waits_for_its_time_and_may_be_taken_back(
     await editions.approve(conn, settings, again, by="staff:anna", at=later, despite_warnings=True)
     await conn.execute("update digest set send_at = now() - interval '1 minute'")
     assert await editions.begin_due(conn, settings)
-    with pytest.raises(Conflict, match="sending"):
+    with pytest.raises(Conflict, match="can't become a draft again"):
         await digests.recall(conn, await digests.get(conn, digest.id))
 
 

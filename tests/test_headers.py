@@ -29,7 +29,7 @@ FULL = {"/form": "/form?newsletter=weekly"}
 FRAMED = ("/form", "/subscribe", "/check-inbox")
 """What may stand in a frame on other sites."""
 
-OPEN = ("/subscribe",)
+OPEN = ("/subscribe", "/subscribe/solution")
 """What scripts of other sites may read."""
 
 SIGNED_IN = ("/staff",)

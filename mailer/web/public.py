@@ -225,7 +225,7 @@ async def preflight(request: web.Request) -> web.Response:
 
 
 async def share(request: web.Request, response: web.StreamResponse) -> None:
-    """Let scripts of other sites read what POST /subscribe answers, errors too."""
+    """Let scripts of other sites read what is answered to their form, errors too."""
     if request.path in ("/subscribe", "/subscribe/solution"):
         response.headers.update({**CORS, "Vary": "Accept, Accept-Language"})
 
