@@ -198,10 +198,12 @@ async def health(conn: Connection) -> Mapping[str, object]:
 
 
 async def wind_up(conn: Connection, digest: Digest) -> Mapping[str, object]:
-    """Cancel it, and forget some of its mails as retention does when their time has come."""
+    """Cancel what is left of it, and forget some of its mails as retention does in its time."""
     began = time.monotonic()
     async with conn.transaction():
-        await digests.cancel(conn, await digests.get(conn, digest.id))
+        held = await digests.get(conn, digest.id)
+        if held.state != "sent":
+            await digests.cancel(conn, held)
     cancelling = time.monotonic() - began
     began = time.monotonic()
     while await conn.fetchval("select exists (select from batch where digest = $1)", digest.id):
