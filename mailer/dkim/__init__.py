@@ -40,7 +40,6 @@ Key: TypeAlias = RSAPrivateKey | Ed25519PrivateKey
 KeyType: TypeAlias = Literal["rsa", "ed25519"]
 
 RSA_BITS = 2048
-MOST_KEYS = 2
 STRING = 255
 """Octets of one string of a TXT record (RFC 1035, 3.3)."""
 
