@@ -7,7 +7,8 @@ In random order, a random while apart: a worker is killed with -9 and another st
 is killed and started again; the mail server is gone for some seconds; the digest is paused and
 resumed; readers leave. At the end nobody was missed; whoever got it twice got the same Message-ID
 and had their mail on the wire at a kill; nobody who left got a mail that was not on the wire by
-then. Exits with 1 if it is not so. `--grace`: how many seconds a mail may have been on the wire.
+then. Exits with 1 if it is not so. `--grace`: how many seconds a mail may have been on the wire:
+what was written before a kill may be read by the mail server, and written down, a little later.
 """
 
 import argparse
@@ -243,7 +244,7 @@ def judged(this: Run, given: argparse.Namespace, state: str) -> dict[str, object
         for began, ended in this.paused
         if began + given.grace < mail.at < ended
     ]
-    per_kill, other_ids, unexplained = duplicates(this, mails)
+    per_kill, other_ids, unexplained = duplicates(this, mails, given.grace)
     bound = given.connections * DEPTH
     good = (
         state == "sent"
@@ -271,7 +272,9 @@ def judged(this: Run, given: argparse.Namespace, state: str) -> dict[str, object
     }
 
 
-def duplicates(this: Run, mails: Sequence[Mail]) -> tuple[Counter[tuple[int, float]], int, int]:
+def duplicates(
+    this: Run, mails: Sequence[Mail], grace: float
+) -> tuple[Counter[tuple[int, float]], int, int]:
     """How many readers got it again after each kill; with another id; without a kill."""
     by_reader: dict[str, list[Mail]] = defaultdict(list)
     for mail in sorted(mails, key=lambda mail: mail.at):
@@ -281,12 +284,13 @@ def duplicates(this: Run, mails: Sequence[Mail]) -> tuple[Counter[tuple[int, flo
     for got in by_reader.values():
         for first, second in pairwise(got):
             other_ids += first.message != second.message
-            between = [at for at in this.kills[first.port] if first.at <= at <= second.at]
+            kills = this.kills[first.port]
+            between = [at for at in kills if first.at - grace <= at <= second.at]
             if between:
                 per_kill[first.port, between[0]] += 1
             else:
                 unexplained += 1
-                place.progress(f"twice for no reason: {first}, {second}")
+                place.progress(f"twice for no reason: {first}, {second}; killed at {kills}")
     return per_kill, other_ids, unexplained
 
 
