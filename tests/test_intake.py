@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mailer import floods, limits, puzzles, subscriptions
 from mailer.db import Connection, Pool
-from mailer.subscriptions import requests
+from mailer.subscriptions import admitting, requests
 from mailer.subscriptions.requests import Kept, Left
 from mailer.vault import Vault
 from mailer.web import guard, page
@@ -497,7 +497,7 @@ async def test_in_a_turn_go_many_ordinary_ones_and_one_other(here: Here) -> None
     await here.flood()
     for n in range(4):
         await here.send(f"other{n}@example.org", f"10.{n}.0.1")
-    people = [f"reader{n}@example.org" for n in range(requests.ORDINARY_A_TURN + 2)]
+    people = [f"reader{n}@example.org" for n in range(admitting.ORDINARY_A_TURN + 2)]
     for n, email in enumerate(people):
         shown = {"form": "hosted/1", "stamp": here.shown(20)}
         await here.send(email, f"172.16.{n}.1", **shown)
@@ -524,14 +524,14 @@ async def test_of_a_network_that_sent_several_none_is_ordinary(
 
 async def test_ordinary_ones_too_many_for_a_small_domain_wait_with_the_others(here: Here) -> None:
     await here.flood()
-    most = requests.DOMAIN_MOST
+    most = admitting.DOMAIN_MOST
     for n in range(most + 5):
         shown = {"form": "hosted/1", "stamp": here.shown(20)}
         await here.send(f"reader{n}@small.dns-name.net", f"10.{n}.0.1", **shown)
-    for _ in range(most // requests.ORDINARY_A_TURN):
+    for _ in range(most // admitting.ORDINARY_A_TURN):
         await here.conn.execute("update pace set at = now()")
         await turn(here.conn, here.vault)
-    assert await mails(here.conn) == most // requests.ORDINARY_A_TURN * requests.ORDINARY_A_TURN
+    assert await mails(here.conn) == most // admitting.ORDINARY_A_TURN * admitting.ORDINARY_A_TURN
     await here.conn.execute("update pace set at = now()")
     await turn(here.conn, here.vault)
     # The last of the fifty, and one of those on top.
@@ -551,7 +551,7 @@ async def test_who_has_proven_something_comes_before_those_who_have_not(here: He
 
 
 async def test_many_for_one_small_domain_have_to_wait(here: Here) -> None:
-    for n in range(requests.DOMAIN_MOST + 2):
+    for n in range(admitting.DOMAIN_MOST + 2):
         for domain in ("small.dns-name.net", "gmail.com", "example.org"):
             await here.send(f"reader{n}@{domain}", f"10.{n}.0.1")
     await subscriptions.admit(here.conn, here.vault, HOURS, 1000)

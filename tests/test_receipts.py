@@ -242,7 +242,7 @@ async def test_the_record_is_told_in_plain_words_with_the_words_agreed_to(here: 
 
 async def test_what_staff_did_is_told_as_theirs(here: Here) -> None:
     other = await world.make(here.conn, here.vault, "other")
-    await world.ask(here.conn, here.vault, other.wish(ANNA, by="staff:boris"))
+    await world.bring(here.conn, here.vault, other, ANNA, by="staff:boris")
     await people.view(here.conn, here.vault, ANNA, what="record", reason="a call", actor="staff:b")
     page = await (await here.client.get(f"{here.me}/record")).text()
     assert "Your subscription was brought over from another list." in page

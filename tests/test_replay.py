@@ -60,8 +60,8 @@ class Life:
 
     async def be_imported(self, slug: str, language: str, cadence: str) -> None:
         here = self.weekly if slug == "weekly" else self.other
-        wish = here.wish(self.email, language, cadence=cadence, by="staff:anna")
-        await world.ask(self.conn, self.vault, wish)
+        chosen = {"language": language, "cadence": cadence}
+        await world.bring(self.conn, self.vault, here, self.email, by="staff:anna", **chosen)
 
     async def ask_newer(self, slug: str, language: str, cadence: str) -> None:
         wish = replace(self.weekly.wish(self.email), newsletters=(slug,), notice=self.newer.id)
@@ -306,7 +306,7 @@ async def test_whoever_staff_bring_over_is_asked_in_their_name(
     conn: Connection, vault: Vault
 ) -> None:
     weekly = await world.make(conn, vault)
-    await world.ask(conn, vault, weekly.wish(ANNA, by="staff:boris"))
+    await world.bring(conn, vault, weekly, ANNA, by="staff:boris")
     record = [event.content for event in (await people.find(conn, vault, ANNA)).record]
     assert [(event["type"], event["actor"]) for event in record] == [
         ("subject.imported", "staff:boris"),

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from typing import Literal
+from uuid import uuid4
 
 from mailer import address, newsletters, notices, subjects, subscribers, subscriptions
 from mailer.consent import SYSTEM
 from mailer.db import Connection
 from mailer.newsletters import Newsletter
 from mailer.notices import Notice, Words
-from mailer.subscriptions import Found, Wish
+from mailer.subscriptions import Found, Guest, Wish
 from mailer.tokens import Purpose
 from mailer.vault import Vault
 
@@ -66,6 +67,29 @@ async def make(conn: Connection, vault: Vault, slug: str = "weekly") -> World:
         for language in WORDING
     }
     return World(newsletter, published)
+
+
+async def bring(
+    conn: Connection,
+    vault: Vault,
+    world: World,
+    email: str,
+    *,
+    by: str,
+    language: str = "en",
+    cadence: str = "weekly",
+) -> None:
+    """Staff bring somebody over from another list, to be asked."""
+    guest = Guest(
+        vault.new_subject(uuid4()),
+        address.parse(email),
+        language,
+        cadence,
+        world.notices[language],
+        {},
+        agreed=False,
+    )
+    await subscriptions.bring(conn, vault, world.newsletter, [guest], by=by, confirm_hours=HOURS)
 
 
 async def ask(conn: Connection, vault: Vault, wish: Wish) -> None:

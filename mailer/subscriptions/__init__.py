@@ -15,13 +15,22 @@
 Who is forgotten after an earlier yes is `left` instead: the proof of that yes stays. Each step
 writes its consent event in the same transaction, and `replay` reads the states out of the events.
 
-    rows        what is kept          requests    what forms left, taken up in their turn
-    asking      the confirmation mail confirming  the yes, to new words, or asked anew
-    leaving     ends of all kinds     person      what a person may change of their own
-    links       behind a mailed link  listing     numbers and lists
-    bringing    people brought over
+    rows        what is kept          requests    what forms left
+    asking      the confirmation mail admitting   requests are taken up, in their turn
+    leaving     ends of all kinds     confirming  the yes, to new words, or asked anew
+    links       behind a mailed link  person      what a person may change of their own
+    bringing    people brought over   listing     numbers and lists
 """
 
+from mailer.subscriptions.admitting import (
+    Domains,
+    admit,
+    admit_slow,
+    open_request,
+    promote,
+    waiting,
+    waiting_longest,
+)
 from mailer.subscriptions.asking import (
     IN_VAIN,
     MAIL_AGAIN,
@@ -65,18 +74,7 @@ from mailer.subscriptions.person import (
     pausable,
     pause,
 )
-from mailer.subscriptions.requests import (
-    Domains,
-    Request,
-    Wish,
-    admit,
-    admit_slow,
-    open_request,
-    promote,
-    request,
-    waiting,
-    waiting_longest,
-)
+from mailer.subscriptions.requests import Request, Wish, request
 from mailer.subscriptions.rows import (
     WHYS,
     Channel,

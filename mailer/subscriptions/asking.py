@@ -8,7 +8,7 @@ from uuid import UUID
 
 from mailer import consent, db, outbox, tokens
 from mailer.address import Address
-from mailer.consent import SUBJECT, Actor
+from mailer.consent import SUBJECT
 from mailer.db import Connection
 from mailer.newsletters import Newsletter
 from mailer.notices import Notice
@@ -29,14 +29,13 @@ MAILED_MOST = 5
 
 @dataclass(frozen=True)
 class Choice:
-    """What is asked for in one newsletter, and by whom."""
+    """What is asked for in one newsletter."""
 
     newsletter: Newsletter
     notice: Notice
     language: str
     cadence: str
     evidence: Mapping[str, Any]
-    by: Actor = SUBJECT
 
 
 async def ask(
@@ -78,18 +77,16 @@ async def begin(
         choice.cadence,
         timedelta(hours=confirm_hours),
     )
-    imported: tuple[consent.Type, ...] = () if choice.by == SUBJECT else ("subject.imported",)
-    for type_ in (*imported, "subscription.requested"):
-        await consent.record(
-            conn,
-            subscriber.subject(keys),
-            type_,
-            actor=choice.by,
-            newsletter=choice.newsletter.slug,
-            notice=choice.notice,
-            language=choice.language,
-            evidence={**choice.evidence, "cadence": choice.cadence},
-        )
+    await consent.record(
+        conn,
+        subscriber.subject(keys),
+        "subscription.requested",
+        actor=SUBJECT,
+        newsletter=choice.newsletter.slug,
+        notice=choice.notice,
+        language=choice.language,
+        evidence={**choice.evidence, "cadence": choice.cadence},
+    )
 
 
 async def place(
