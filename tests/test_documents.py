@@ -23,6 +23,9 @@ OF_TRYING_OUT = {"MAILER_TEST_DATABASE_URL", "MAILER_TEST_TIMES", "MAILER_CHROMI
 OF_CONTAINERS = {"MAILER_DOMAIN", "MAILER_WORKERS"}
 """What docker-compose.yml and the proxy read."""
 
+NOT_IN_CONTAINERS = {"MAILER_TEMPLATES_DIR"}
+"""A folder would have to be mounted."""
+
 OF_DEVELOPERS = ("test", "lint", "fuzz", "audit", "faults")
 INVOKED = re.compile(r"(?<![\w/.=-])(?:\./run|mailer) ([^`\n#;)\\]++)(?!\\)")
 PLACE = re.compile(r"(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])")
@@ -42,6 +45,12 @@ def code(name: str) -> str:
     whole = text(name).replace("\\\n", " ")
     blocks = [found[1] for found in FENCED.finditer(whole)]
     return "\n".join([*blocks, *QUOTED.findall(FENCED.sub("", whole))])
+
+
+def test_every_setting_reaches_the_containers() -> None:
+    passed = set(re.findall(r"^    (MAILER_\w+?)(?:_FILE)?:", text("docker-compose.yml"), re.M))
+    passed |= set(re.findall(r"^ +(MAILER_\w+)=", text("Dockerfile"), re.M))
+    assert settings() - passed == NOT_IN_CONTAINERS
 
 
 # the reference
