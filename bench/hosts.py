@@ -155,13 +155,13 @@ def judged(
 ) -> dict[str, object]:
     lines = [line.split() for line in log.read_text().splitlines()]
     by_reader: dict[str, list[str]] = defaultdict(list)
-    for _, _, reader, message in lines:
+    for _, _, reader, message, _ in lines:
         by_reader[reader].append(message)
     twice = {reader: ids for reader, ids in by_reader.items() if len(ids) > 1}
-    by_host = Counter(port for _, port, _, _ in lines)
-    after = sum(1 for at, port, _, _ in lines if float(at) > back and int(port) == ports[0])
+    by_host = Counter(port for _, port, *_ in lines)
+    after = sum(1 for at, port, *_ in lines if float(at) > back and int(port) == ports[0])
     between = sum(
-        1 for at, port, _, _ in lines if cut + 1 < float(at) < back and int(port) == ports[0]
+        1 for at, port, *_ in lines if cut + 1 < float(at) < back and int(port) == ports[0]
     )
     missed = given.readers - len(by_reader)
     bound = given.connections * DEPTH

@@ -169,7 +169,7 @@ async def forms(
     await asyncio.sleep(2)
     taken: dict[str, float] = {}
     for line in log.read_text().splitlines():
-        at, _, recipient, _ = line.split()
+        at, _, recipient, *_ = line.split()
         if recipient in posted:
             taken.setdefault(recipient, float(at) - posted[recipient])
     waits = sorted(taken.values())

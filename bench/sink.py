@@ -2,7 +2,8 @@
 
     python -m bench.sink LOG PORT [PORT …] [--late SECONDS]
 
-A line a mail in LOG: time, port, recipient, Message-ID; written before the mail is answered.
+A line a mail in LOG, written before the mail is answered: time, port, recipient, Message-ID, and
+when the connection was opened that it came on.
 `--late`: each answer comes so much later, as over a long way; answers don't wait for one another.
 """
 
@@ -22,12 +23,14 @@ OFFER = b"250-sink.example.org\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8
 
 @dataclass(frozen=True)
 class Mail:
-    """As it came: at which port, the envelope, the text with its dots doubled."""
+    """As it came: at which port, the envelope, the text with its dots doubled; `opened`: when the
+    connection was."""
 
     port: int
     sender: str
     recipient: str
     raw: bytes
+    opened: float
 
 
 class Connection(asyncio.Protocol):
@@ -42,6 +45,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self.opened = time.time()
         self.say(b"220 sink.example.org ESMTP\r\n")
 
     def say(self, answer: bytes) -> None:
@@ -63,7 +67,7 @@ class Connection(asyncio.Protocol):
 
     def took(self, raw: bytes) -> bytes:
         self.text = False
-        self.take(Mail(self.port, self.sender, self.recipient, raw))
+        self.take(Mail(self.port, self.sender, self.recipient, raw, self.opened))
         return b"250 2.0.0 taken\r\n"
 
     def answer(self, line: bytes) -> bytes:
@@ -108,7 +112,8 @@ async def serve(log: TextIO, host: str, ports: Sequence[int], late: float) -> No
     loop = asyncio.get_running_loop()
 
     def write(mail: Mail) -> None:
-        log.write(f"{time.time():.4f} {mail.port} {mail.recipient} {message_id(mail.raw)}\n")
+        who = f"{mail.port} {mail.recipient} {message_id(mail.raw)}"
+        log.write(f"{time.time():.4f} {who} {mail.opened:.4f}\n")
         log.flush()
 
     def client(port: int) -> Connection:
