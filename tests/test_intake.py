@@ -114,6 +114,18 @@ async def test_forms_of_one_moment_are_counted_one_by_one(conn: Connection, vaul
     assert waiting == {f.request.id for f in [*others, *those[: requests.MOST]]}
 
 
+async def test_what_another_release_says_besides_in_a_wish_holds_nobody_up(
+    conn: Connection, vault: Vault
+) -> None:
+    weekly = await world.make(conn, vault)
+    wish = weekly.wish(ANNA)
+    object.__setattr__(wish, "colour", "blue")  # it is sealed with all it says
+    sealed = requests.seal(vault, wish)
+    await requests.leave(conn, [Left(sealed, b"n" * 32, None, doubtful=False)])
+    assert await subscriptions.admit(conn, vault, HOURS, 50) == 1
+    assert await conn.fetchval("select state from subscription") == "pending"
+
+
 async def test_no_count_is_lost_and_nobody_waits_for_ever_when_processes_meet(
     pool: Pool, vault: Vault
 ) -> None:

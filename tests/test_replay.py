@@ -60,8 +60,10 @@ class Life:
 
     async def be_imported(self, slug: str, language: str, cadence: str) -> None:
         here = self.weekly if slug == "weekly" else self.other
-        chosen = {"language": language, "cadence": cadence}
-        await world.bring(self.conn, self.vault, here, self.email, by="staff:anna", **chosen)
+        await world.bring(
+            self.conn, self.vault, here, self.email,
+            by="staff:anna", language=language, cadence=cadence,
+        )  # fmt: skip
 
     async def ask_newer(self, slug: str, language: str, cadence: str) -> None:
         wish = replace(self.weekly.wish(self.email), newsletters=(slug,), notice=self.newer.id)

@@ -198,7 +198,7 @@ def open_request(keys: Vault, row: Request) -> Asking | None:
 
 
 def wished(said: Mapping[str, Any]) -> Wish:
-    """What another release, beside which this one is started, says besides is its own."""
+    """Web processes of another release may say more, while both run: that is theirs to read."""
     return Wish(**{each.name: said[each.name] for each in fields(Wish) if each.name in said})
 
 
